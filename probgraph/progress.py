@@ -1,0 +1,117 @@
+"""Showing how far a long run has come: on a terminal a block that renews itself, in a pipe a line now and then.
+
+Nothing appears in the first second, so quick runs stay silent. It is refreshed by the clock from the waiting
+thread, never by the work, which it cannot slow down or change.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+QUIET_SECONDS = 1.0
+TERMINAL_SECONDS = 0.2
+PIPE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class ChainStatus:
+    """Where one chain is: ``done`` of ``total`` draws, of which the first ``tune`` are warm-up."""
+
+    done: int
+    total: int
+    tune: int
+    divergences: int
+    step_size: float
+    gradients: int
+
+
+class Progress:
+    """Shows the chains' states on a stream (stderr), as often as the clock allows.
+
+    Call `update` as often as is convenient, and `close` at the end.
+
+        progress = Progress()
+        progress.update(statuses)
+        progress.close(statuses)
+    """
+
+    def __init__(self, stream: TextIO | None = None):
+        self.stream = sys.stderr if stream is None else stream
+        self.started = time.monotonic()
+        self.on_terminal = _understands_cursor(self.stream)
+        self.interval = TERMINAL_SECONDS if self.on_terminal else PIPE_SECONDS
+        self.due = self.started + QUIET_SECONDS
+        self.lines_shown = 0
+
+    def update(self, chains: Sequence[ChainStatus]) -> None:
+        now = time.monotonic()
+        if now >= self.due:
+            self.due = now + self.interval
+            self._show(chains, now - self.started)
+
+    def close(self, chains: Sequence[ChainStatus]) -> None:
+        """Show the last state, if anything was shown before."""
+        if self.lines_shown:
+            self._show(chains, time.monotonic() - self.started)
+
+    def _show(self, chains: Sequence[ChainStatus], seconds: float) -> None:
+        lines = describe(chains, seconds)
+        if self.on_terminal:
+            width = shutil.get_terminal_size().columns - 1
+            up = f"\x1b[{self.lines_shown}A" if self.lines_shown else ""
+            text = up + "".join(f"\r\x1b[2K{line[:width]}\n" for line in lines)
+        else:
+            text = lines[-1] + "\n"
+        self.lines_shown = len(lines)
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except (OSError, ValueError):
+            self.due = float("inf")  # a closed stream must not end the run
+
+
+def describe(chains: Sequence[ChainStatus], seconds: float) -> list[str]:
+    """A line for each chain, and last one for all."""
+    lines = [f"chain {i}: {_chain(chain)}" for i, chain in enumerate(chains)]
+    done, total = sum(c.done for c in chains), sum(c.total for c in chains)
+    divergences = sum(c.divergences for c in chains)
+    left = f"about {_duration(seconds * (total - done) / done)} left" if done else "starting"
+    lines.append(
+        f"sampling: {done:,} of {total:,} draws in {_duration(seconds)}, "
+        + (f"{divergences:,} divergences, " if divergences else "")
+        + (left if done < total else "done")
+    )
+    return lines
+
+
+def _chain(chain: ChainStatus) -> str:
+    if chain.done == 0:
+        return "waiting"
+    width = 20
+    filled = width * chain.done // max(chain.total, 1)
+    phase = "tuning" if chain.done < chain.tune else "drawing" if chain.done < chain.total else "done"
+    return (
+        f"[{'#' * filled}{'.' * (width - filled)}] {chain.done:>6,}/{chain.total:,} {phase:<7} "
+        f"step {chain.step_size:.3g}, {chain.gradients / chain.done:.1f} gradients/draw, "
+        f"{chain.divergences:,} divergences"
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _understands_cursor(stream: TextIO) -> bool:
+    if not getattr(stream, "isatty", lambda: False)() or os.environ.get("TERM") == "dumb":
+        return False
+    # The old Windows console prints escape codes as they are.
+    return os.name != "nt" or "WT_SESSION" in os.environ or "TERM" in os.environ

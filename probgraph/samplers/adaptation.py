@@ -1,0 +1,103 @@
+"""What the sampler learns while tuning: a step size, and when to learn a metric.
+
+It stands beside the kernel, not in it: the kernel takes one step size and one metric and knows nothing of how
+they came about.
+
+    averaging = DualAveraging(step_size=1.0, target_accept=0.8)
+    step_size = averaging.update(acceptance_rate)     # after each transition
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+SMALLEST_STEP, LARGEST_STEP = 1e-10, 1e7
+
+
+class DualAveraging:
+    """Tunes a step size until the average acceptance rate is the target.
+
+    Hoffman & Gelman, "The No-U-Turn Sampler" (JMLR 2014), section 3.2, with their constants, which are
+    Stan's: the iterates move quickly towards the target; their weighted average, which settles, is kept.
+    """
+
+    GAMMA, T0, KAPPA = 0.05, 10.0, 0.75
+
+    def __init__(self, step_size: float, target_accept: float = 0.8):
+        self.target_accept = target_accept
+        self.restart(step_size)
+
+    def restart(self, step_size: float) -> None:
+        """Begin anew from a step size, as after a change of the metric."""
+        self.mu = math.log(10.0 * step_size)  # prefer to try large steps: they are the cheap ones
+        self.count = 0
+        self.mean_error = 0.0
+        self.mean_log_step = 0.0
+        self.step_size = step_size
+
+    def update(self, acceptance_rate: float) -> float:
+        """Take note of one transition; returns the step size for the next."""
+        self.count = t = self.count + 1
+        weight = 1.0 / (t + self.T0)
+        self.mean_error += weight * (self.target_accept - acceptance_rate - self.mean_error)
+        log_step = self.mu - math.sqrt(t) / self.GAMMA * self.mean_error
+        log_step = min(max(log_step, math.log(SMALLEST_STEP)), math.log(LARGEST_STEP))
+        self.mean_log_step += t**-self.KAPPA * (log_step - self.mean_log_step)
+        self.step_size = math.exp(log_step)
+        return self.step_size
+
+    def final(self) -> float:
+        """The step size to keep: the average of the iterates, or the start where there were none."""
+        return math.exp(self.mean_log_step) if self.count else self.step_size
+
+
+def reasonable_step_size(energy_loss: Callable[[float], float], step_size: float = 1.0) -> float:
+    """A step size of the right order: doubled or halved until one step's acceptance rate crosses 0.8.
+
+    ``energy_loss(step_size)`` makes one leapfrog step with a fresh momentum and returns the energy lost
+    (minus infinity where the step fails). Hoffman & Gelman (2014), algorithm 4, with Stan's 0.8.
+    """
+    threshold = math.log(0.8)
+    growing = energy_loss(step_size) > threshold
+    factor = 2.0 if growing else 0.5
+    while SMALLEST_STEP < step_size * factor < LARGEST_STEP:  # a flat density accepts any step
+        step_size *= factor
+        if (energy_loss(step_size) > threshold) != growing:
+            break
+    return step_size
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The course of tuning: until ``start`` the chain finds its way, then windows, then step size alone.
+
+    Each window ends just before one of ``ends``; there the metric is estimated from the window's draws.
+
+        start         ends[0]   ends[1]               ends[2]       tune
+        |------75------|--25--|----50----|---------100---------|-----50----|
+    """
+
+    start: int
+    ends: tuple[int, ...]
+
+
+def windows(tune: int) -> Windows:
+    """Stan's growing windows for so many tuning transitions, scaled down for short runs.
+
+    Below 20 transitions only the step size is tuned.
+    """
+    first, base, last = 75, 25, 50
+    if tune < 20:
+        return Windows(tune, ())
+    if first + base + last > tune:
+        first, last = int(0.15 * tune), int(0.1 * tune)
+        return Windows(first, (tune - last,))
+    stop = tune - last
+    ends, size = [first + base], base
+    while ends[-1] < stop:
+        size *= 2
+        # A window that would leave less than its double behind takes in the rest.
+        ends.append(ends[-1] + size if ends[-1] + 3 * size <= stop else stop)
+    return Windows(first, tuple(ends))

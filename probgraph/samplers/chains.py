@@ -1,0 +1,208 @@
+"""Several chains at once: threads, seeds, progress and interruption.
+
+The idea worth knowing: a chain's draws depend on its start and its own random stream, nothing else. The whole
+run after tuning is one call into C, which releases the interpreter lock; whoever watches reads a counter, and
+whoever wants it to end sets a flag that C looks at between transitions.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+import time
+
+import numpy as np
+
+from probgraph.progress import ChainStatus, Progress
+from probgraph.samplers import metric
+from probgraph.samplers.density import LogDensity
+from probgraph.samplers.nuts import STATISTICS, Nuts
+from probgraph.samplers.seeds import Seed, chain_generators
+from probgraph.samplers.trace import Trace, largest_rectangle
+from probgraph.samplers.tuning import Tuning
+from probgraph.samplers.tuning import tune as tune_chain
+
+LOOK_SECONDS = 0.1
+FINISH, AT_ONCE = 1, 2  # values of the stop flag: after the transition at hand, or inside it
+
+
+def sample_chains(
+    density: LogDensity,
+    initial: np.ndarray,
+    *,
+    draws: int = 1000,
+    tune: int = 1000,
+    cores: int | None = None,
+    random_seed: Seed = None,
+    target_accept: float = 0.8,
+    max_treedepth: int = 10,
+    progressbar: bool = True,
+    discard_tuned: bool = True,
+) -> Trace:
+    """Sample a density with the No-U-Turn sampler, one chain from each row of ``initial`` (chains, dim).
+
+    ``tune`` transitions adapt step size and metric, then ``draws`` are kept. ``cores`` chains run at a time
+    (as many as there are processors by default). The same seed gives the same draws, whatever ``cores`` and
+    ``progressbar`` are. Ctrl-C ends the run and returns what was drawn so far, marked ``interrupted``; a second
+    Ctrl-C gives it up.
+
+    Raises ValueError where a start has no finite log density, and whatever a Python density raised.
+
+        trace = sample_chains(density, starts, draws=1000, tune=1000, random_seed=1)
+        trace.draws.mean(axis=(0, 1))
+    """
+    starts = np.ascontiguousarray(initial, dtype=np.float64)
+    _check(density, starts, draws, tune, cores, target_accept)
+    began = time.perf_counter()
+    count = len(starts)
+    generators = chain_generators(random_seed, count, "draws")
+    stop = ctypes.c_int32(0)
+    chains = []
+    for number in range(count):
+        try:
+            kernel = Nuts(density, starts[number], generators[number], max_treedepth, stop)
+        except ValueError as error:
+            raise ValueError(f"chain {number}: {error}") from error
+        chains.append(_Chain(kernel, draws, tune, target_accept))
+
+    progress = Progress() if progressbar else None
+    interrupted = _run(chains, cores or _processors(), stop, progress)
+    for chain in chains:
+        if chain.error is not None:
+            raise chain.error
+    return _collect(chains, interrupted, discard_tuned, time.perf_counter() - began)
+
+
+class _Chain:
+    """One chain's work, and the arrays that it fills; watched from the main thread."""
+
+    def __init__(self, kernel: Nuts, draws: int, tune: int, target_accept: float):
+        self.kernel = kernel
+        self.target_accept = target_accept
+        self.tuning = Tuning(1.0, metric.identity(kernel.dim))
+        self.tuning_draws = np.empty((tune, kernel.dim))
+        self.tuning_statistics = np.zeros(tune, STATISTICS)
+        self.draws = np.empty((draws, kernel.dim))
+        self.statistics = np.zeros(draws, STATISTICS)
+        self.drawn = 0
+        self.seconds_tuning = self.seconds_sampling = 0.0
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            began = time.perf_counter()
+            tune_chain(
+                self.kernel, self.tuning, self.tuning_draws, self.tuning_statistics, self.target_accept
+            )
+            tuned = time.perf_counter()
+            self.seconds_tuning = tuned - began
+            if self.tuning.done == len(self.tuning_draws):
+                self.drawn = self.kernel.run(self.tuning.step_size, self.draws, self.statistics)
+                self.seconds_sampling = time.perf_counter() - tuned
+        except BaseException as error:
+            self.error = error
+            self.kernel.stop.value = FINISH  # the other chains need not go on
+
+    def status(self) -> ChainStatus:
+        tuned = self.tuning.done
+        drawn = self.kernel.done.value if tuned == len(self.tuning_draws) else 0
+        drawn = min(drawn, len(self.draws))
+        seen = self.statistics[:drawn]
+        return ChainStatus(
+            done=tuned + drawn,
+            total=len(self.tuning_draws) + len(self.draws),
+            tune=len(self.tuning_draws),
+            divergences=int(seen["diverging"].sum()),
+            step_size=self.tuning.step_size,
+            gradients=int(seen["n_steps"].sum() + self.tuning_statistics["n_steps"][:tuned].sum()),
+        )
+
+
+def _run(chains: list[_Chain], cores: int, stop: ctypes.c_int32, progress: Progress | None) -> bool:
+    """Run all chains, ``cores`` at a time; returns whether the user interrupted."""
+    waiting = list(reversed(chains))
+
+    def work() -> None:
+        while waiting and not stop.value:
+            try:
+                chain = waiting.pop()
+            except IndexError:  # another thread was quicker
+                return
+            chain.run()
+
+    # Daemons, so that a density which never returns cannot keep the program from ending.
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(cores, len(chains)))]
+    interrupted = False
+    try:
+        for thread in threads:
+            thread.start()
+        _wait(threads, chains, progress)
+    except KeyboardInterrupt:
+        interrupted = True
+        stop.value = FINISH
+        try:
+            _wait(threads, chains, progress)
+        except KeyboardInterrupt:
+            stop.value = AT_ONCE
+            raise
+    if progress is not None:
+        progress.close([chain.status() for chain in chains])
+    return interrupted
+
+
+def _wait(threads: list[threading.Thread], chains: list[_Chain], progress: Progress | None) -> None:
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(LOOK_SECONDS)
+            if progress is not None and thread.is_alive():
+                progress.update([chain.status() for chain in chains])
+
+
+def _collect(chains: list[_Chain], interrupted: bool, discard_tuned: bool, seconds: float) -> Trace:
+    kept, length = list(range(len(chains))), len(chains[0].draws)
+    if interrupted:
+        kept, length = largest_rectangle([chain.drawn for chain in chains])
+    here = [chains[number] for number in kept]
+    tuned = min(chain.tuning.done for chain in here)
+    return Trace(
+        draws=np.stack([chain.draws[:length] for chain in here]),
+        stats=_by_name([chain.statistics[:length] for chain in here]),
+        step_size=np.array([chain.tuning.step_size for chain in here]),
+        inverse_metric=np.stack([chain.tuning.inverse_metric for chain in here]),
+        chains=np.array(kept),
+        interrupted=interrupted,
+        seconds=seconds,
+        seconds_tuning=np.array([chain.seconds_tuning for chain in here]),
+        seconds_sampling=np.array([chain.seconds_sampling for chain in here]),
+        gradients=sum(int(chain.statistics["n_steps"][: chain.drawn].sum()) for chain in chains),
+        gradients_tuning=sum(
+            int(chain.tuning_statistics["n_steps"][: chain.tuning.done].sum()) for chain in chains
+        ),
+        tuning_draws=None if discard_tuned else np.stack([chain.tuning_draws[:tuned] for chain in here]),
+        tuning_stats=None if discard_tuned else _by_name([chain.tuning_statistics[:tuned] for chain in here]),
+    )
+
+
+def _by_name(statistics: list[np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: np.stack([chain[name] for chain in statistics]) for name in STATISTICS.names or ()}
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _check(
+    density: LogDensity, starts: np.ndarray, draws: int, tune: int, cores: int | None, target_accept: float
+) -> None:
+    if starts.ndim != 2 or starts.shape[1] != density.dim or len(starts) == 0:
+        raise ValueError(f"initial has shape {starts.shape}; it needs (chains, {density.dim}), chains >= 1")
+    for name, value in (("draws", draws), ("tune", tune)):
+        if value < 0:
+            raise ValueError(f"{name} is {value}; it must not be negative")
+    if cores is not None and cores < 1:
+        raise ValueError(f"cores is {cores}; at least one chain must run at a time")
+    if not 0 < target_accept < 1:
+        raise ValueError(f"target_accept is {target_accept}; it must lie between 0 and 1")

@@ -1,0 +1,32 @@
+"""One seed for a whole run, and from it one independent stream for each chain and purpose.
+
+A stream depends on the seed, the chain's number and the purpose only: not on how many chains there are, nor on
+how many run at once. So the same seed gives the same draws on any machine with any number of cores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+Seed = int | Sequence[int] | np.random.SeedSequence | None
+PURPOSES = {"starts": 1, "draws": 2}
+
+
+def chain_generators(
+    random_seed: Seed, chains: int, purpose: Literal["starts", "draws"]
+) -> list[np.random.PCG64]:
+    """A bit generator for each chain; None as seed takes fresh entropy from the system."""
+    if isinstance(random_seed, np.random.SeedSequence):
+        seed = random_seed
+    else:
+        try:
+            seed = np.random.SeedSequence(random_seed)
+        except (TypeError, ValueError) as error:
+            what = "an int >= 0, a sequence of them, a SeedSequence or None"
+            raise type(error)(f"random_seed is {random_seed!r}; it must be {what}") from error
+    # Not seed.spawn, which counts in the object: the same SeedSequence given twice must mean the same draws.
+    keys = [(*seed.spawn_key, chain, PURPOSES[purpose]) for chain in range(chains)]
+    return [np.random.PCG64(np.random.SeedSequence(seed.entropy, spawn_key=key)) for key in keys]

@@ -1,0 +1,50 @@
+"""What a run of chains leaves: draws, statistics, and what was learned on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Draws of several chains over R^dim, with all arrays in the order of chains.
+
+    ``draws`` (chains, draws, dim); ``stats`` maps each name of `nuts.STATISTICS` to (chains, draws).
+    ``step_size`` (chains,) and ``inverse_metric`` (chains, dim) are those of the draws. ``tuning_draws`` and
+    ``tuning_stats`` are the same for the warm-up where it was kept, else None. ``chains`` are the numbers of the
+    chains that are here: fewer than were started only when ``interrupted``. ``seconds_tuning`` and
+    ``seconds_sampling`` (chains,) are each chain's own; ``seconds`` is the whole run's. ``gradients`` counts the
+    evaluations of the density after tuning, ``gradients_tuning`` those before.
+    """
+
+    draws: np.ndarray
+    stats: dict[str, np.ndarray]
+    step_size: np.ndarray
+    inverse_metric: np.ndarray
+    chains: np.ndarray
+    interrupted: bool
+    seconds: float
+    seconds_tuning: np.ndarray
+    seconds_sampling: np.ndarray
+    gradients: int
+    gradients_tuning: int
+    tuning_draws: np.ndarray | None = None
+    tuning_stats: dict[str, np.ndarray] | None = None
+
+
+def largest_rectangle(finished: list[int]) -> tuple[list[int], int]:
+    """Which chains to keep, and how many draws of each, so that the most draws survive.
+
+    Chains stopped at different draws make a ragged table; of all rectangles in it the largest is kept, of equal
+    ones that with more chains.
+
+        >>> largest_rectangle([100, 90, 3])
+        ([0, 1], 90)
+    """
+    longest_first = sorted(range(len(finished)), key=lambda chain: -finished[chain])
+    sizes = [(count * finished[chain], count) for count, chain in enumerate(longest_first, start=1)]
+    _, count = max(sizes)
+    kept = sorted(longest_first[:count])
+    return kept, min(finished[chain] for chain in kept)
