@@ -1,0 +1,339 @@
+"""The graph: variables, constants and applications of operations, none of which ever change.
+
+A `Variable` is a value to come; its `owner` is the `Apply` that computes it, or None for a root. Equality is
+identity. Walking is done with explicit stacks: a graph may be a hundred thousand nodes deep. `rebuild` is the
+one way to make a graph from a graph; it *interns*, so that equal applications become one node (common
+subexpressions are found by construction).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from probgraph.engine.types import TensorType, Type
+
+if TYPE_CHECKING:
+    from probgraph.engine.op import Op
+
+_PACKAGE = str(Path(__file__).resolve().parent.parent)
+
+
+class MissingInputError(ValueError):
+    """A graph needs the value of a root that it was not given."""
+
+
+class Tag:
+    """A place for whatever users hang on a variable (`x.tag.test_value`)."""
+
+
+class Variable:
+    """A value to come, of a known type.
+
+    Its arithmetic and methods are given to it in `operators`, the floor that knows the ops.
+    """
+
+    __slots__ = ("__weakref__", "_tag", "index", "name", "owner", "type")
+
+    def __init__(
+        self, type: Type, name: str | None = None, owner: Apply | None = None, index: int = 0
+    ) -> None:
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"a variable's name is a str, got {name!r}")
+        self.type = type
+        self.name = name
+        self.owner = owner
+        self.index = index
+
+    @property
+    def tag(self) -> Tag:
+        try:
+            return self._tag
+        except AttributeError:
+            self._tag = Tag()
+            return self._tag
+
+    @property
+    def dtype(self) -> str:
+        return self.type.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.type.shape)
+
+    @property
+    def broadcastable(self) -> tuple[bool, ...]:
+        return self.type.broadcastable
+
+    def clone(self, name: str | None = None) -> Variable:
+        """A new root of the same type."""
+        return Variable(self.type, name or self.name)
+
+    def get_parents(self) -> list[Apply]:
+        return [] if self.owner is None else [self.owner]
+
+    def __str__(self) -> str:
+        if self.name is not None:
+            return self.name
+        if self.owner is None:
+            return f"<{self.type}>"
+        return f"{self.owner.op}.{self.index}"
+
+    __repr__ = __str__
+
+
+class Constant(Variable):
+    """A value known when the graph is built. `data` is read-only; `literal` is the Python number it came from."""
+
+    __slots__ = ("_signature", "data", "literal")
+
+    def __init__(self, type: Type, data: Any, name: str | None = None, literal: Any = None) -> None:
+        super().__init__(type, name)
+        if isinstance(data, np.ndarray):
+            data = data.view()
+            data.flags.writeable = False
+        self.data = data
+        self.literal = literal
+        self._signature: Any = None
+
+    @property
+    def value(self) -> Any:
+        return self.data
+
+    @property
+    def signature(self) -> Any:
+        """Equal for constants that are the same value: by content when small, by identity when large."""
+        if self._signature is None:
+            data = self.data
+            content = data.tobytes() if isinstance(data, np.ndarray) and data.nbytes <= 4096 else id(data)
+            self._signature = (self.type, content)
+        return self._signature
+
+    def clone(self, name: str | None = None) -> Constant:
+        return Constant(self.type, self.data, name or self.name, self.literal)
+
+    def __str__(self) -> str:
+        return self.name if self.name is not None else f"TensorConstant{{{constant_text(self)}}}"
+
+    __repr__ = __str__
+
+
+def constant_text(constant: Constant) -> str:
+    """A constant's value in a few characters: `2`, `[1 2 3]`, `(3,) of 1.0`."""
+    data = constant.data
+    if not isinstance(data, np.ndarray):
+        return str(data)
+    if data.ndim == 0:
+        return str(data) if constant.literal is None or constant.dtype == "bool" else str(constant.literal)
+    if data.size > 1 and bool(np.all(data == data.flat[0])):
+        return f"{data.shape} of {data.flat[0]!s}"
+    text = " ".join(str(data).split())
+    return text if len(text) <= 40 else f"{text[:18]}..{text[-18:]}"
+
+
+class Apply:
+    """One application of an operation. `trace` is the user's line that made it."""
+
+    __slots__ = ("inputs", "op", "outputs", "trace")
+
+    def __init__(
+        self, op: Op, inputs: Sequence[Variable], types: Sequence[Type], trace: tuple[str, int] | None = None
+    ) -> None:
+        self.op = op
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(Variable(type, None, self, i) for i, type in enumerate(types))
+        self.trace = trace or _users_line()
+
+    @property
+    def out(self) -> Variable:
+        return self.outputs[0]
+
+    def rebuilt(self, inputs: Sequence[Variable]) -> Apply:
+        """The same operation on other inputs, remembering names and the user's line."""
+        types = self.op.infer_type(*inputs)
+        node = Apply(self.op, inputs, types, self.trace)
+        for old, new in zip(self.outputs, node.outputs, strict=True):
+            new.name = old.name
+        return node
+
+    def __str__(self) -> str:
+        return f"{self.op}({', '.join(map(str, self.inputs))})"
+
+    __repr__ = __str__
+
+
+def _users_line() -> tuple[str, int]:
+    frame = sys._getframe(2)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+# ---------------------------------------------------------------------------------------------- walking
+
+
+def toposort(outputs: Iterable[Variable], stop: Iterable[Variable] = ()) -> list[Apply]:
+    """All applications that `outputs` need, each after what it reads. Nothing behind `stop` is visited."""
+    stop = set(stop)
+    order: list[Apply] = []
+    done: set[Apply] = set()
+    stack: list[tuple[Apply, bool]] = [
+        (v.owner, False) for v in reversed(list(outputs)) if v.owner is not None and v not in stop
+    ]
+    while stack:
+        node, expanded = stack.pop()
+        if node in done:
+            continue
+        if expanded:
+            done.add(node)
+            order.append(node)
+            continue
+        stack.append((node, True))
+        for v in reversed(node.inputs):
+            if v.owner is not None and v.owner not in done and v not in stop:
+                stack.append((v.owner, False))
+    return order
+
+
+def ancestors(outputs: Iterable[Variable], stop: Iterable[Variable] = ()) -> Iterator[Variable]:
+    """Every variable that `outputs` depend on, themselves included; nothing behind `stop`."""
+    stop = set(stop)
+    seen: set[Variable] = set()
+    stack = list(outputs)[::-1]
+    while stack:
+        v = stack.pop()
+        if v in seen:
+            continue
+        seen.add(v)
+        yield v
+        if v.owner is not None and v not in stop:
+            stack.extend(reversed(v.owner.inputs))
+
+
+def graph_inputs(outputs: Iterable[Variable], stop: Iterable[Variable] = ()) -> list[Variable]:
+    """The roots that `outputs` depend on, constants included, in order of first use."""
+    stop = set(stop)
+    return [v for v in ancestors(outputs, stop) if v.owner is None or v in stop]
+
+
+# ---------------------------------------------------------------------------------------------- rebuilding
+
+
+class Interner:
+    """Keeps one node for each (op, inputs) and one constant for each value."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[Any, Apply] = {}
+        self._constants: dict[Any, Constant] = {}
+
+    def constant(self, constant: Constant) -> Constant:
+        return self._constants.setdefault(constant.signature, constant)
+
+    def apply(self, node: Apply, inputs: Sequence[Variable]) -> Apply:
+        """The interned twin of `node` on these (interned) inputs."""
+        key = (node.op, *map(id, inputs))
+        found = self._nodes.get(key)
+        if found is None:
+            same = all(a is b for a, b in zip(node.inputs, inputs, strict=True))
+            found = node if same else node.rebuilt(inputs)
+            self._nodes[key] = found
+        return found
+
+
+def rebuild(
+    outputs: Sequence[Variable],
+    replace: Mapping[Variable, Variable] | None = None,
+    interner: Interner | None = None,
+    each: Callable[[Apply], Sequence[Variable] | None] | None = None,
+) -> list[Variable]:
+    """The graph of `outputs` anew, interned, with `replace` applied and `each` new node passed by.
+
+    `each` may return the variables that stand for a node's outputs instead of them. Nothing of the old graph
+    is changed.
+    """
+    interner = interner or Interner()
+    new: dict[Variable, Variable] = dict(replace or {})
+    for node in toposort(outputs, stop=new):
+        inputs = [_moved(v, new, interner) for v in node.inputs]
+        twin = interner.apply(node, inputs)
+        results = (each(twin) if each is not None else None) or twin.outputs
+        for old, result in zip(node.outputs, results, strict=True):
+            new.setdefault(old, result)
+    return [_moved(v, new, interner) for v in outputs]
+
+
+def _moved(v: Variable, new: dict[Variable, Variable], interner: Interner) -> Variable:
+    found = new.get(v)
+    if found is not None:
+        return found
+    return interner.constant(v) if isinstance(v, Constant) else v
+
+
+def clone(
+    output: Any, replace: Mapping[Variable, Variable] | Iterable[tuple[Variable, Variable]] | None = None
+) -> Any:
+    """A copy of the graph of `output` (a variable or a list of them) with some variables replaced.
+
+    The replacements must be of the same type as what they replace (TypeError otherwise).
+    """
+    pairs = dict(replace or {})
+    for old, new in pairs.items():
+        if not isinstance(old, Variable) or not isinstance(new, Variable):
+            raise TypeError(f"clone replaces variables by variables, got {old!r}: {new!r}")
+        if not old.type.accepts(new.type):
+            raise TypeError(
+                f"Cannot convert Type {new.type} (of Variable {new}) into Type {old.type} (of {old})"
+            )
+    single = isinstance(output, Variable)
+    results = rebuild([output] if single else list(output), pairs)
+    return results[0] if single else results
+
+
+graph_replace = clone
+
+
+class FunctionGraph:
+    """Inputs and the outputs computed from them: what the passes hand to each other."""
+
+    def __init__(self, inputs: Sequence[Variable], outputs: Sequence[Variable]) -> None:
+        self.inputs = list(inputs)
+        self.outputs = list(outputs)
+
+    def toposort(self) -> list[Apply]:
+        return self._order
+
+    @cached_property
+    def _order(self) -> list[Apply]:
+        return toposort(self.outputs, stop=self.inputs)
+
+    @property
+    def apply_nodes(self) -> set[Apply]:
+        return set(self._order)
+
+    @cached_property
+    def variables(self) -> set[Variable]:
+        return set(ancestors(self.outputs, stop=self.inputs)) | set(self.inputs)
+
+    @cached_property
+    def clients(self) -> dict[Variable, list[tuple[Apply | str, int]]]:
+        """Who reads each variable: (node, position), or ("output", position)."""
+        readers: dict[Variable, list[tuple[Apply | str, int]]] = {v: [] for v in self.variables}
+        for node in self._order:
+            for position, v in enumerate(node.inputs):
+                readers.setdefault(v, []).append((node, position))
+        for position, v in enumerate(self.outputs):
+            readers.setdefault(v, []).append(("output", position))
+        return readers
+
+
+def tensor_constant(
+    value: Any, dtype: str | None = None, name: str | None = None, literal: Any = None
+) -> Constant:
+    """A constant that owns its value: later changes of the user's array are not seen."""
+    array = np.array(value, dtype=dtype, order="C", copy=True)
+    return Constant(TensorType(array.dtype, array.shape), array, name, literal)

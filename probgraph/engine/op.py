@@ -1,0 +1,264 @@
+"""The contract of an operation: what types it takes, what it means in NumPy, how it differentiates, how it
+becomes loops.
+
+An op is a value: two are equal when their class and their `__props__` are. How an op becomes loops depends on
+its family, and there are four:
+
+* `Pointwise`: each element of the result is a formula of elements of the inputs (arithmetic, but also
+  transposing, slicing and gathering: index arithmetic). Never stored unless somebody needs it stored.
+* `Reduction`: elements are combined along some axes.
+* `Scatter`: a copy of an array, parts of which are then overwritten or added to.
+* `KernelCall`: a routine over whole arrays (a factorisation, a solve).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from probgraph.engine import loops
+from probgraph.engine.graph import Apply, Constant, Variable, tensor_constant
+from probgraph.engine.types import TensorType, Type, literal_dtype
+
+if TYPE_CHECKING:
+    from probgraph.engine.loops import Expr, Kernel, ScalarFunction
+
+
+class Op:
+    """An operation on variables."""
+
+    __props__: tuple[str, ...] = ()
+
+    def _identity(self) -> tuple[Any, ...]:
+        return (type(self), *(getattr(self, name) for name in self.__props__))
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (type(self) is type(other) and self._identity() == other._identity())
+
+    def __hash__(self) -> int:
+        try:
+            return self._hash
+        except AttributeError:
+            self._hash = hash(self._identity())
+            return self._hash
+
+    def __str__(self) -> str:
+        name = type(self).__name__
+        props = ", ".join(f"{p}={getattr(self, p)}" for p in self.__props__)
+        return f"{name}{{{props}}}" if props else name
+
+    __repr__ = __str__
+
+    # What an op says of itself ------------------------------------------------------------------------
+
+    def infer_type(self, *inputs: Variable) -> Sequence[Type]:
+        """The types of the results; TypeError or ValueError with names and types if the inputs do not fit."""
+        raise NotImplementedError(f"{self} has no type rule")
+
+    def numpy(self, *arrays: Any) -> Any:
+        """What it means: one array, or a tuple of them if there are several results."""
+        raise NotImplementedError(f"{self} has no NumPy meaning")
+
+    def vjp(
+        self, cotangents: Sequence[Variable], outputs: Sequence[Variable], inputs: Sequence[Variable]
+    ) -> Sequence[Variable | None]:
+        """What flows back to each input; None where the result does not depend on it at all."""
+        raise NotImplementedError(f"{self} has no gradient")
+
+    # Applying it --------------------------------------------------------------------------------------
+
+    def prepare(self, inputs: Sequence[Any]) -> Sequence[Variable]:
+        return as_variables(inputs)
+
+    def __call__(self, *inputs: Any, name: str | None = None) -> Any:
+        variables = self.prepare(inputs)
+        node = Apply(self, variables, self.infer_type(*variables))
+        if len(node.outputs) > 1:
+            return list(node.outputs)
+        node.outputs[0].name = name
+        return node.outputs[0]
+
+    # Becoming loops -----------------------------------------------------------------------------------
+
+    def shapes(self, reader: LengthReader, node: Apply) -> Sequence[tuple[Expr, ...]]:
+        """The lengths of each result as integer expressions of the inputs' lengths."""
+        raise NotImplementedError(f"{self} cannot be lowered to loops")
+
+
+class LengthReader(Protocol):
+    """What an op may ask while it states the lengths of its results."""
+
+    def lengths(self, v: Variable) -> tuple[Expr, ...]: ...
+
+    def integer(self, v: Variable) -> Expr:
+        """The value of a 0-d integer variable."""
+        ...
+
+    def unify(self, who: Apply, a: Expr, b: Expr) -> Expr:
+        """States that two lengths agree (checked at the call) and returns the one to use."""
+        ...
+
+    def require(self, condition: Expr, exception: type[Exception], message: str, *values: Expr) -> None: ...
+
+
+class ValueReader(LengthReader, Protocol):
+    """What an op may ask while it states the elements of its results."""
+
+    def value(self, v: Variable, index: tuple[Expr, ...]) -> Expr:
+        """One element of a variable."""
+        ...
+
+    def flat(self, v: Variable, offset: Expr) -> Expr:
+        """One element of a variable that lies in memory, counted row by row."""
+        ...
+
+    def compute(self, function: ScalarFunction, args: tuple[Expr, ...], dtype: str) -> Expr: ...
+
+    def convert(self, e: Expr, dtype: str) -> Expr: ...
+
+    def literal(self, value: Any, dtype: str) -> Expr: ...
+
+
+class Pointwise(Op):
+    """Each element of the result is a formula of elements of the inputs."""
+
+    #: positions of inputs that are read at computed places and so must lie in memory
+    stored: tuple[int, ...] = ()
+    #: how much work an element is, an addition being 1
+    cost: int = 0
+
+    def element(self, reader: ValueReader, node: Apply, index: tuple[Expr, ...]) -> Expr:
+        raise NotImplementedError(f"{self} cannot be lowered to loops")
+
+
+class Reduction(Op):
+    """Elements combined along axes. The result's axes come first in an element's index."""
+
+    def combination(self, node: Apply) -> tuple[ScalarFunction, Any, str]:
+        """The function that combines two, the value of none at all, and the dtype to accumulate in."""
+        raise NotImplementedError
+
+    def reduced(self, reader: LengthReader, node: Apply) -> tuple[Expr, ...]:
+        """The lengths of the axes that are summed over."""
+        raise NotImplementedError
+
+    def term(self, reader: ValueReader, node: Apply, index: tuple[Expr, ...], over: tuple[Expr, ...]) -> Expr:
+        """The element to combine into result `index` at `over` of the reduced axes."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of an array that a Scatter writes: `lengths` of the loops, then where and what for each round.
+
+    `function` combines with what is there; None overwrites.
+    """
+
+    lengths: tuple[Expr, ...]
+    place: Any  # (reader, round: tuple[Expr, ...]) -> index in the array
+    what: Any  # (reader, round) -> Expr
+    function: ScalarFunction | None
+
+
+class Scatter(Op):
+    """An array written region by region, in order."""
+
+    def regions(self, reader: LengthReader, node: Apply) -> Sequence[Region]:
+        raise NotImplementedError
+
+
+class KernelCall(Op):
+    """A routine over whole arrays in memory."""
+
+    def kernel(self, reader: LengthReader, node: Apply) -> tuple[Kernel, tuple[Expr, ...], str]:
+        """The routine, its integer arguments, and what its failure means."""
+        raise NotImplementedError
+
+
+# ------------------------------------------------------------------------------------ making variables
+
+
+def as_variable(
+    x: Any, name: str | None = None, ndim: int | None = None, dtype: str | None = None
+) -> Variable:
+    """`x` as a variable: a variable as it is, a number or an array as a constant.
+
+    >>> as_variable(2.0).dtype
+    'float64'
+    """
+    if isinstance(x, Variable):
+        variable = x
+    elif isinstance(x, Apply):
+        if len(x.outputs) != 1:
+            raise ValueError(
+                f"{x.op} has {len(x.outputs)} results: name the one you mean, e.g. node.outputs[0]"
+            )
+        variable = x.outputs[0]
+    elif isinstance(x, (bool, int, float, complex)) and not isinstance(x, np.generic):
+        variable = literal(x, dtype or literal_dtype(x), name)
+    else:
+        variable = _array_constant(x, dtype, name)
+    if dtype is not None and variable.dtype != dtype:
+        raise TypeError(f"{variable} is {variable.dtype}, {dtype} was asked for: use cast")
+    if ndim is not None and variable.ndim != ndim:
+        raise ValueError(f"{variable} has {variable.ndim} dimensions, {ndim} were asked for")
+    return variable
+
+
+def literal(x: bool | int | float | complex, dtype: str, name: str | None = None) -> Constant:
+    """A Python number as a constant of a dtype; remembered as written, for printing."""
+    array = np.asarray(x).astype(dtype)
+    return tensor_constant(array, dtype, name, x if isinstance(x, int) and not isinstance(x, bool) else None)
+
+
+def _array_constant(x: Any, dtype: str | None, name: str | None) -> Constant:
+    if hasattr(x, "to_numpy"):
+        x = x.to_numpy()
+    if isinstance(x, list | tuple) and not isinstance(x, np.ndarray):
+        flat = np.asarray(x)
+        if flat.dtype.kind == "f":
+            dtype = dtype or literal_dtype(1.0)
+    array = np.asarray(x)
+    if array.dtype == object or array.dtype.kind not in "biufc":
+        raise TypeError(f"Cannot convert {x!r:.80} (of type {type(x).__name__}) to a tensor variable")
+    if array.dtype.name not in ("float16", "longdouble"):
+        return tensor_constant(array, dtype, name)
+    return tensor_constant(array, dtype or ("float32" if array.dtype == np.float16 else "float64"), name)
+
+
+def as_variables(inputs: Sequence[Any]) -> list[Variable]:
+    """Operands as variables; Python numbers take the dtype of what they meet."""
+    weak = (bool, int, float, complex)
+    others = [v if isinstance(v, Variable) else None for v in inputs]
+    for i, x in enumerate(inputs):
+        if others[i] is None and (isinstance(x, np.generic) or not isinstance(x, weak)):
+            others[i] = as_variable(x)
+    dtypes = [v.dtype for v in others if v is not None and isinstance(v.type, TensorType)]
+    return [
+        literal(x, literal_dtype(x, dtypes)) if v is None else v for x, v in zip(inputs, others, strict=True)
+    ]
+
+
+def same_lengths(
+    reader: LengthReader, node: Apply, rank: int, variables: Sequence[Variable]
+) -> tuple[Expr, ...]:
+    """The lengths of an elementwise result over `variables`, unified where they must agree."""
+    lengths: list[Expr] = []
+    for axis in range(-rank, 0):
+        result: Expr = loops.ONE
+        for v in variables:
+            if v.ndim < -axis or v.type.shape[axis] == 1:
+                continue
+            mine = reader.lengths(v)[axis]
+            result = mine if result == loops.ONE else reader.unify(node, result, mine)
+        lengths.append(result)
+    return tuple(lengths)
+
+
+def broadcast_index(v: Variable, index: tuple[Expr, ...]) -> tuple[Expr, ...]:
+    """Where in `v` the element lies that meets `index` of the broadcast result."""
+    mine = index[len(index) - v.ndim :]
+    return tuple(loops.ZERO if n == 1 else i for n, i in zip(v.type.shape, mine, strict=True))

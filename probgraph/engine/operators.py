@@ -1,0 +1,165 @@
+"""The one place that gives Variable its arithmetic and methods, and TensorType its call.
+
+The graph floor cannot know the ops, which are built on it; so the operators are put on the classes here, once,
+when the engine is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from probgraph.engine.graph import Variable
+from probgraph.engine.op import as_variable
+from probgraph.engine.ops import elementwise as ew
+from probgraph.engine.ops import index, linalg, reduce, shape
+from probgraph.engine.run_graph import evaluate
+from probgraph.engine.types import TensorType
+
+
+def _binary(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def operator(self: Variable, other: Any) -> Any:
+        return function(self, other)
+
+    return operator
+
+
+def _reflected(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def operator(self: Variable, other: Any) -> Any:
+        return function(other, self)
+
+    return operator
+
+
+_OPERATORS = {
+    "add": ew.add,
+    "sub": ew.sub,
+    "mul": ew.mul,
+    "truediv": ew.true_div,
+    "floordiv": ew.int_div,
+    "mod": ew.mod,
+    "pow": ew.pow,
+    "and": ew.and_,
+    "or": ew.or_,
+    "xor": ew.xor,
+    "matmul": linalg.matmul,
+    "divmod": lambda a, b: (ew.int_div(a, b), ew.mod(a, b)),
+}
+for _name, _function in _OPERATORS.items():
+    setattr(Variable, f"__{_name}__", _binary(_function))
+    setattr(Variable, f"__r{_name}__", _reflected(_function))
+for _name, _function in {"lt": ew.lt, "le": ew.le, "gt": ew.gt, "ge": ew.ge}.items():
+    setattr(Variable, f"__{_name}__", _binary(_function))
+for _name, _function in {"neg": ew.neg, "abs": ew.abs, "invert": ew.invert, "pos": lambda x: x}.items():
+    setattr(Variable, f"__{_name}__", lambda self, function=_function: function(self))
+
+
+def _bool(self: Variable) -> bool:
+    if self.owner is not None and self.owner.op in (ew.lt, ew.le, ew.gt, ew.ge, ew.eq, ew.neq):
+        raise TypeError(
+            "Variables do not support boolean operations. A comparison is a graph, not a truth: use switch(c, a, b),"
+            " or T.eq, and & | ~ to combine."
+        )
+    return True
+
+
+def _length(self: Variable) -> int:
+    raise TypeError("object of type 'Variable' has no len(): use x.shape[0]")
+
+
+def _iterate(self: Variable) -> Iterator[Variable]:
+    if self.ndim == 0:
+        raise TypeError(f"iteration over a 0-d variable: {self}")
+    known = self.type.shape[0]
+    if known is None:
+        raise TypeError(f"cannot iterate over {self}: its length is not known; use x[i], or a static shape")
+    return (self[i] for i in range(known))
+
+
+# NumPy arrays on the left give way: `np.ones(3) * v` is a graph, not an array of objects.
+Variable.__array_priority__ = 1000
+Variable.__array_ufunc__ = None
+Variable.__bool__ = _bool
+Variable.__len__ = _length
+Variable.__iter__ = _iterate
+Variable.__getitem__ = index.get_item
+
+Variable.T = property(shape.transpose)
+Variable.shape = property(shape.shape)
+Variable.size = property(lambda self: reduce.prod(shape.shape(self)))
+Variable.real = property(lambda self: ew.real(self))
+Variable.imag = property(lambda self: ew.imag(self))
+
+
+def _variadic(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """A method that takes axes or lengths one by one, or as one tuple."""
+
+    def method(self: Variable, *args: Any, **kwargs: Any) -> Any:
+        given = args[0] if len(args) == 1 and not isinstance(args[0], int) else list(args)
+        return function(self, given, **kwargs)
+
+    return method
+
+
+def _transposed(self: Variable, *axes: Any) -> Variable:
+    if not axes or axes == (None,):
+        return shape.transpose(self)
+    return shape.transpose(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes)
+
+
+def _evaluate(self: Variable, given: dict[Variable, Any] | None = None, **by_name: Any) -> Any:
+    """The value, given those of the roots by variable or by name: `y.eval({x: 2.0})`, `y.eval(x=2.0)`."""
+    return evaluate(self, given, **by_name)
+
+
+_METHODS: dict[str, Callable[..., Any]] = {
+    "sum": reduce.sum,
+    "prod": reduce.prod,
+    "mean": reduce.mean,
+    "var": reduce.var,
+    "std": reduce.std,
+    "max": reduce.max,
+    "min": reduce.min,
+    "any": reduce.any,
+    "all": reduce.all,
+    "dot": linalg.dot,
+    "diagonal": linalg.diagonal,
+    "trace": linalg.trace,
+    "astype": ew.cast,
+    "clip": ew.clip,
+    "conj": ew.conj,
+    "fill": ew.fill,
+    "zeros_like": ew.zeros_like,
+    "ones_like": ew.ones_like,
+    "dimshuffle": shape.dimshuffle,
+    "flatten": shape.flatten,
+    "ravel": shape.flatten,
+    "squeeze": shape.squeeze,
+    "swapaxes": shape.swapaxes,
+    "take": index.take,
+    "copy": ew.identity,
+    "reshape": _variadic(shape.reshape),
+    "transpose": _transposed,
+    "eval": _evaluate,
+    "set": lambda self, y: index.set_subtensor(self, y),
+    "inc": lambda self, y: index.inc_subtensor(self, y),
+}
+for _name in (
+    "exp log exp2 expm1 log1p log2 log10 sqrt sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh"
+    " arctanh floor ceil trunc deg2rad rad2deg sgn"
+).split():
+    # NumPy's own functions find these on objects: np.exp(x) is x.exp().
+    _METHODS[_name] = getattr(ew, _name)
+_METHODS["round"] = ew.round_half_to_even
+for _name, _function in _METHODS.items():
+    setattr(Variable, _name, lambda self, *a, _function=_function, **k: _function(self, *a, **k))
+
+
+def _named(type: TensorType, name: str | None = None) -> Variable:
+    """A root of this type: `T.dvector("x")`."""
+    return Variable(type, name)
+
+
+TensorType.__call__ = _named
+TensorType.make_variable = _named
+TensorType.filter_variable = lambda type, value: as_variable(value)

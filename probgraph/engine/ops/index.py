@@ -1,0 +1,573 @@
+"""Indexing: parts of an array read, overwritten and added to.
+
+`x[key]` becomes at most three steps: slices and integers (`Subtensor`), new axes (`DimShuffle`), and integer
+arrays (`Gather`). Each reading op has a writing twin that is also its gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from probgraph.engine import loops
+from probgraph.engine.graph import Apply, Constant, Variable
+from probgraph.engine.loops import Expr
+from probgraph.engine.op import (
+    LengthReader,
+    Pointwise,
+    Region,
+    Scatter,
+    ValueReader,
+    as_variable,
+    broadcast_index,
+    same_lengths,
+)
+from probgraph.engine.ops import elementwise as ew
+from probgraph.engine.ops.shape import dimshuffle
+from probgraph.engine.types import INTEGERS, TensorType, broadcast_shapes, describe
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A slice with a known step; whether it has a start and a stop (each then is an input of the op)."""
+
+    start: bool = False
+    stop: bool = False
+    step: int = 1
+
+
+INDEX = "index"
+Entry = Slice | str
+
+
+def _bounds(entries: Sequence[Entry], scalars: Sequence[Any]) -> list[Any]:
+    """One item an axis: the index, or (start, stop, step) with None where absent."""
+    given = iter(scalars)
+    result: list[Any] = []
+    for entry in entries:
+        if entry == INDEX:
+            result.append(next(given))
+        else:
+            start = next(given) if entry.start else None
+            result.append((start, next(given) if entry.stop else None, entry.step))
+    return result
+
+
+def _numpy_key(entries: Sequence[Entry], scalars: Sequence[np.ndarray]) -> tuple[Any, ...]:
+    return tuple(
+        slice(*(None if b is None else int(b) for b in item)) if isinstance(item, tuple) else int(item)
+        for item in _bounds(entries, scalars)
+    )
+
+
+def _part_shape(x: Variable, entries: Sequence[Entry], scalars: Sequence[Variable]) -> list[int | None]:
+    lengths: list[int | None] = []
+    items = _bounds(entries, scalars)
+    for axis, n in enumerate(x.type.shape):
+        if axis >= len(items):
+            lengths.append(n)
+            continue
+        item = items[axis]
+        if not isinstance(item, tuple):
+            if n is not None and isinstance(item, Constant) and not -n <= int(item.data) < n:
+                raise IndexError(
+                    f"index {int(item.data)} is out of bounds for axis {axis} of {x} with length {n}"
+                )
+            continue
+        bounds = item[:2]
+        if bounds == (None, None) and item[2] in (1, -1):
+            lengths.append(n)
+        elif n is not None and all(b is None or isinstance(b, Constant) for b in bounds):
+            key = slice(*(None if b is None else int(b.data) for b in bounds), item[2])
+            lengths.append(len(range(*key.indices(n))))
+        else:
+            lengths.append(None)
+    return lengths
+
+
+def _clipped(bound: Expr, n: Expr, low: Expr, high: Expr) -> Expr:
+    if isinstance(bound, loops.Literal):
+        counted = bound if bound.value >= 0 else loops.add(n, bound)
+    else:
+        counted = loops.choose(loops.less(bound, loops.ZERO), loops.add(bound, n), bound)
+    return loops.minimum(loops.maximum(counted, low), high)
+
+
+def _slice_range(
+    reader: LengthReader, n: Expr, item: tuple[Variable | None, Variable | None, int]
+) -> tuple[Expr, Expr]:
+    """The first place and the number of places of a slice of an axis of length n."""
+    start, stop, step = item
+    if step > 0:
+        first = loops.ZERO if start is None else _clipped(reader.integer(start), n, loops.ZERO, n)
+        last = n if stop is None else _clipped(reader.integer(stop), n, loops.ZERO, n)
+        span = loops.subtract(last, first)
+    else:
+        end, none = loops.subtract(n, loops.ONE), loops.integer(-1)
+        first = end if start is None else _clipped(reader.integer(start), n, none, end)
+        last = none if stop is None else _clipped(reader.integer(stop), n, none, end)
+        span = loops.subtract(first, last)
+    count = loops.divide(loops.add(span, loops.integer(abs(step) - 1)), loops.integer(abs(step)))
+    return first, count if span == n and abs(step) == 1 else loops.maximum(count, loops.ZERO)
+
+
+def _checked(reader: ValueReader, x: Variable, axis: int, i: Expr, n: Expr) -> Expr:
+    """An index counted from the front, after a check that it exists."""
+    if isinstance(i, loops.Literal) and isinstance(n, loops.Literal):
+        return i if i.value >= 0 else loops.add(i, n)
+    minus_n = loops.subtract(loops.ZERO, n)
+    reader.require(
+        loops.both(loops.less_equal(minus_n, i), loops.less(i, n)),
+        IndexError,
+        f"index {{0}} is out of bounds for axis {axis} of {x} with length {{1}}",
+        i,
+        n,
+    )
+    return loops.choose(loops.less(i, loops.ZERO), loops.add(i, n), i)
+
+
+class _Basic:
+    """What reading and writing a basic part share: the map from a round of the loops to a place in x."""
+
+    entries: tuple[Entry, ...]
+
+    def _map(self, reader: LengthReader, x: Variable, scalars: Sequence[Variable]):
+        lengths = reader.lengths(x)
+        counts: list[Expr] = []
+        steps: list[Callable[[ValueReader, Any], Expr]] = []
+        items = _bounds(self.entries, scalars)
+        for axis, n in enumerate(lengths):
+            item = items[axis] if axis < len(items) else (None, None, 1)
+            if isinstance(item, tuple):
+                first, count = _slice_range(reader, n, item)
+                counts.append(count)
+                steps.append(_strided(first, item[2]))
+            else:
+                steps.append(_fixed(x, axis, item, n))
+
+        def place(values: ValueReader, index: tuple[Expr, ...]) -> tuple[Expr, ...]:
+            rounds = iter(index)
+            return tuple(step(values, rounds) for step in steps)
+
+        return tuple(counts), place
+
+
+def _strided(first: Expr, step: int) -> Callable[[ValueReader, Any], Expr]:
+    return lambda values, rounds: loops.add(first, loops.multiply(next(rounds), loops.integer(step)))
+
+
+def _fixed(x: Variable, axis: int, item: Variable, n: Expr) -> Callable[[ValueReader, Any], Expr]:
+    return lambda values, rounds: _checked(values, x, axis, values.integer(item), n)
+
+
+class Subtensor(_Basic, Pointwise):
+    """`x[...]` by integers and slices. Integers and bounds are inputs; steps belong to the op."""
+
+    __props__ = ("entries",)
+
+    def __init__(self, entries: tuple[Entry, ...]) -> None:
+        self.entries = entries
+
+    def __str__(self) -> str:
+        return f"Subtensor{{{', '.join(_entry_text(e) for e in self.entries)}}}"
+
+    def infer_type(self, x: Variable, *scalars: Variable) -> list[TensorType]:
+        return [TensorType(x.dtype, _part_shape(x, self.entries, scalars))]
+
+    def numpy(self, x: np.ndarray, *scalars: np.ndarray) -> np.ndarray:
+        return np.asarray(x[_numpy_key(self.entries, scalars)])
+
+    def vjp(self, cotangents: Any, outputs: Any, inputs: Any) -> list[Variable | None]:
+        (g,), (x, *scalars) = cotangents, inputs
+        grown = IncSubtensor(self.entries, False)(ew.zeros_like(x, g.dtype), g, *scalars)
+        return [grown, *(None for _ in scalars)]
+
+    def shapes(self, reader: LengthReader, node: Apply) -> list[tuple[Expr, ...]]:
+        counts, _ = self._map(reader, node.inputs[0], node.inputs[1:])
+        known = zip(counts, node.out.type.shape, strict=True)
+        return [tuple(c if n is None else loops.integer(n) for c, n in known)]
+
+    def element(self, reader: ValueReader, node: Apply, index: tuple[Expr, ...]) -> Expr:
+        x, *scalars = node.inputs
+        _, place = self._map(reader, x, scalars)
+        return reader.value(x, place(reader, index))
+
+
+def _entry_text(entry: Entry) -> str:
+    if entry == INDEX:
+        return "int64"
+    step = "" if entry.step == 1 else str(entry.step)
+    return f"{'int64' if entry.start else ''}:{'int64' if entry.stop else ''}:{step}"
+
+
+class IncSubtensor(_Basic, Scatter):
+    """A copy of `x` whose part `x[...]` is overwritten by (`set`) or increased by `y`."""
+
+    __props__ = ("entries", "set")
+
+    def __init__(self, entries: tuple[Entry, ...], set: bool) -> None:
+        self.entries = entries
+        self.set = set
+
+    def __str__(self) -> str:
+        kind = "Set" if self.set else "Inc"
+        return f"IncSubtensor{{{kind};{', '.join(_entry_text(e) for e in self.entries)}}}"
+
+    def infer_type(self, x: Variable, y: Variable, *scalars: Variable) -> list[TensorType]:
+        return [_written_type(self, x, y, _part_shape(x, self.entries, scalars))]
+
+    def numpy(self, x: np.ndarray, y: np.ndarray, *scalars: np.ndarray) -> np.ndarray:
+        result = np.array(x)
+        key = _numpy_key(self.entries, scalars)
+        if self.set:
+            result[key] = y
+        else:
+            result[key] += y.astype(x.dtype)
+        return result
+
+    def vjp(self, cotangents: Any, outputs: Any, inputs: Any) -> list[Variable | None]:
+        (g,), (x, y, *scalars) = cotangents, inputs
+        part = Subtensor(self.entries)(g, *scalars)
+        through = IncSubtensor(self.entries, True)(g, np.zeros((), g.dtype), *scalars) if self.set else g
+        return [through, ew.summed_to(part, y), *(None for _ in scalars)]
+
+    def shapes(self, reader: LengthReader, node: Apply) -> list[tuple[Expr, ...]]:
+        return [reader.lengths(node.inputs[0])]
+
+    def regions(self, reader: LengthReader, node: Apply) -> list[Region]:
+        x, y, *scalars = node.inputs
+        counts, place = self._map(reader, x, scalars)
+        counts = _agreeing(reader, node, counts, y)
+        return [_written(node, y, counts, place, self.set)]
+
+
+def _written_type(op: Any, x: Variable, y: Variable, part: Sequence[int | None]) -> TensorType:
+    """The type of x after writing y to a part of it; an error where y does not fit."""
+    if y.ndim > len(part):
+        raise ValueError(
+            f"{op}: {describe([y.type])} has more dimensions than the part, which has {len(part)}"
+        )
+    for axis in range(-y.ndim, 0):
+        mine, its = y.type.shape[axis], part[axis]
+        if mine != 1 and mine is not None and its is not None and mine != its:
+            raise ValueError(f"{op}: {describe([y.type])} does not fit a part of shape {tuple(part)}")
+    if np.result_type(x.dtype, y.dtype) != x.dtype:
+        raise TypeError(f"{op}: cannot write {y.dtype} into {x.dtype} without losing precision: cast first")
+    return x.type
+
+
+def _agreeing(reader: LengthReader, node: Apply, counts: tuple[Expr, ...], y: Variable) -> tuple[Expr, ...]:
+    result = list(counts)
+    for axis in range(-y.ndim, 0):
+        if y.type.shape[axis] != 1:
+            result[axis] = reader.unify(node, result[axis], reader.lengths(y)[axis])
+    return tuple(result)
+
+
+def _written(node: Apply, y: Variable, counts: tuple[Expr, ...], place: Any, set: bool) -> Region:
+    dtype = node.out.dtype
+
+    def what(reader: ValueReader, index: tuple[Expr, ...]) -> Expr:
+        return reader.convert(reader.value(y, broadcast_index(y, index)), dtype)
+
+    return Region(counts, place, what, None if set else ew.add.function)
+
+
+# ------------------------------------------------------------------------------------ integer arrays
+
+
+class _ByArrays:
+    """Integer arrays for some axes, broadcast against each other. As in NumPy, their axes stand where the
+    indexed axes were if those are adjacent, and in front otherwise."""
+
+    axes: tuple[int, ...]
+
+    def _front(self) -> int:
+        adjacent = self.axes == tuple(range(self.axes[0], self.axes[0] + len(self.axes)))
+        return self.axes[0] if adjacent else 0
+
+    def _part(self, x: Variable, arrays: Sequence[Variable]) -> list[int | None]:
+        together = broadcast_shapes(str(self), [a.type for a in arrays])
+        kept = [n for axis, n in enumerate(x.type.shape) if axis not in self.axes]
+        front = self._front()
+        return [*kept[:front], *together, *kept[front:]]
+
+    def _key(self, x: np.ndarray, arrays: Sequence[np.ndarray]) -> tuple[Any, ...]:
+        by_axis = dict(zip(self.axes, arrays, strict=True))
+        for axis, a in by_axis.items():
+            bad = (a < -x.shape[axis]) | (a >= x.shape[axis])
+            if bad.any():
+                raise IndexError(
+                    f"index {a[bad].flat[0]} is out of bounds for axis {axis} with length {x.shape[axis]}"
+                )
+        arrays = np.broadcast_arrays(*arrays)
+        by_axis = dict(zip(self.axes, arrays, strict=True))
+        return tuple(by_axis.get(axis, slice(None)) for axis in range(x.ndim))
+
+    def _map(self, reader: LengthReader, node: Apply, x: Variable, arrays: Sequence[Variable]):
+        rank = max(a.ndim for a in arrays)
+        together = same_lengths(reader, node, rank, arrays)
+        lengths = reader.lengths(x)
+        kept = [n for axis, n in enumerate(lengths) if axis not in self.axes]
+        front = self._front()
+
+        def place(values: ValueReader, index: tuple[Expr, ...]) -> tuple[Expr, ...]:
+            mine = index[front : front + rank]
+            rest = iter((*index[:front], *index[front + rank :]))
+            found = {
+                axis: _array_index(values, x, axis, a, broadcast_index(a, mine), lengths[axis])
+                for axis, a in zip(self.axes, arrays, strict=True)
+            }
+            return tuple(found[axis] if axis in found else next(rest) for axis in range(x.ndim))
+
+        return (*kept[:front], *together, *kept[front:]), place
+
+
+def _array_index(
+    reader: ValueReader, x: Variable, axis: int, array: Variable, index: tuple[Expr, ...], n: Expr
+) -> Expr:
+    """An element of an index array, counted from the front and known to exist."""
+    i = reader.convert(reader.value(array, index), "int64")
+    if isinstance(array, Constant) and array.data.size and isinstance(n, loops.Literal):
+        low, high = int(array.data.min()), int(array.data.max())
+        if low < -n.value or high >= n.value:
+            bad = high if high >= n.value else low
+            raise IndexError(f"index {bad} is out of bounds for axis {axis} of {x} with length {n.value}")
+        if low >= 0:
+            return i
+    return _checked(reader, x, axis, i, n)
+
+
+class Gather(_ByArrays, Pointwise):
+    """`x[..., i, ...]` by integer arrays, one for each of `axes`."""
+
+    __props__ = ("axes",)
+    stored = (0,)
+
+    def __init__(self, axes: tuple[int, ...]) -> None:
+        self.axes = axes
+
+    def __str__(self) -> str:
+        return "AdvancedSubtensor1" if self.axes == (0,) else f"AdvancedSubtensor{{{self.axes}}}"
+
+    def infer_type(self, x: Variable, *arrays: Variable) -> list[TensorType]:
+        for a in arrays:
+            if a.dtype not in INTEGERS:
+                raise IndexError(f"an index array holds integers, {a} is {a.dtype}")
+        return [TensorType(x.dtype, self._part(x, arrays))]
+
+    def numpy(self, x: np.ndarray, *arrays: np.ndarray) -> np.ndarray:
+        return x[self._key(x, arrays)]
+
+    def vjp(self, cotangents: Any, outputs: Any, inputs: Any) -> list[Variable | None]:
+        (g,), (x, *arrays) = cotangents, inputs
+        grown = IncGather(self.axes, False)(ew.zeros_like(x, g.dtype), g, *arrays)
+        return [grown, *(None for _ in arrays)]
+
+    def shapes(self, reader: LengthReader, node: Apply) -> list[tuple[Expr, ...]]:
+        counts, _ = self._map(reader, node, node.inputs[0], node.inputs[1:])
+        return [counts]
+
+    def element(self, reader: ValueReader, node: Apply, index: tuple[Expr, ...]) -> Expr:
+        x, *arrays = node.inputs
+        _, place = self._map(reader, node, x, arrays)
+        return reader.value(x, place(reader, index))
+
+
+class IncGather(_ByArrays, Scatter):
+    """A copy of `x` with `x[..., i, ...]` overwritten by (`set`) or increased by `y`; repeats accumulate."""
+
+    __props__ = ("axes", "set")
+
+    def __init__(self, axes: tuple[int, ...], set: bool) -> None:
+        self.axes = axes
+        self.set = set
+
+    def __str__(self) -> str:
+        return f"AdvancedIncSubtensor{{{'Set' if self.set else 'Inc'};{self.axes}}}"
+
+    def infer_type(self, x: Variable, y: Variable, *arrays: Variable) -> list[TensorType]:
+        return [_written_type(self, x, y, self._part(x, arrays))]
+
+    def numpy(self, x: np.ndarray, y: np.ndarray, *arrays: np.ndarray) -> np.ndarray:
+        result = np.array(x)
+        key = self._key(x, arrays)
+        if self.set:
+            result[key] = y
+        else:
+            np.add.at(result, key, y.astype(x.dtype))
+        return result
+
+    def vjp(self, cotangents: Any, outputs: Any, inputs: Any) -> list[Variable | None]:
+        (g,), (x, y, *arrays) = cotangents, inputs
+        part = Gather(self.axes)(g, *arrays)
+        through = IncGather(self.axes, True)(g, np.zeros((), g.dtype), *arrays) if self.set else g
+        return [through, ew.summed_to(part, y), *(None for _ in arrays)]
+
+    def shapes(self, reader: LengthReader, node: Apply) -> list[tuple[Expr, ...]]:
+        return [reader.lengths(node.inputs[0])]
+
+    def regions(self, reader: LengthReader, node: Apply) -> list[Region]:
+        x, y, *arrays = node.inputs
+        counts, place = self._map(reader, node, x, arrays)
+        return [_written(node, y, _agreeing(reader, node, counts, y), place, self.set)]
+
+
+# ------------------------------------------------------------------------------------ x[key]
+
+
+def _is_array(item: Any) -> bool:
+    if isinstance(item, Variable):
+        return item.ndim > 0
+    return isinstance(item, list | tuple) or (isinstance(item, np.ndarray) and item.ndim > 0)
+
+
+def _index_array(item: Any) -> list[Variable]:
+    """An index array as integer variables; a constant mask as the places where it is true."""
+    if not isinstance(item, Variable):
+        given = np.asarray(item)
+        if given.size == 0 and not isinstance(item, np.ndarray):
+            given = given.astype("int64")
+        if given.dtype == bool:
+            return [as_variable(places) for places in np.nonzero(given)]
+        item = as_variable(given)
+    if item.dtype == "bool":
+        raise NotImplementedError(
+            f"indexing by the symbolic mask {item}: its result has no known length;"
+            f" use switch(mask, x, 0), or a constant NumPy mask"
+        )
+    if item.dtype not in INTEGERS:
+        raise IndexError(
+            f"only integers, slices, None, ... and integer arrays are indices; {item} is {item.dtype}"
+        )
+    return [item]
+
+
+def _scalar(item: Any) -> Variable:
+    v = as_variable(item)
+    if v.dtype not in INTEGERS or v.ndim != 0:
+        raise IndexError(f"only integers, slices, None, ... and integer arrays are indices; got {item!r}")
+    return ew.cast(v, "int64")
+
+
+def _expanded(x: Variable, key: Any) -> list[Any]:
+    """The key as a list with an item for every axis: Ellipsis spelled out, masks made arrays."""
+    items: list[Any] = []
+    for item in key if isinstance(key, tuple) else (key,):
+        if isinstance(item, bool | np.bool_):
+            raise IndexError("a single boolean is not an index here: use switch")
+        items.extend(_index_array(item) if _is_array(item) else [item])
+    used = sum(1 for i in items if i is not None and i is not Ellipsis)
+    if sum(1 for i in items if i is Ellipsis) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    if used > x.ndim:
+        raise IndexError(f"too many indices for {x}: it has {x.ndim} dimensions, {used} were indexed")
+    fill = [slice(None)] * (x.ndim - used)
+    at = next((k for k, i in enumerate(items) if i is Ellipsis), None)
+    return items + fill if at is None else items[:at] + fill + items[at + 1 :]
+
+
+def _entry(item: slice) -> tuple[Slice, list[Variable]]:
+    step = 1 if item.step is None else item.step
+    if isinstance(step, Constant):
+        step = int(step.data)
+    if not isinstance(step, int | np.integer):
+        raise NotImplementedError("a slice's step is a Python int; for a symbolic one index with arange(...)")
+    if step == 0:
+        raise ValueError("slice step cannot be zero")
+    scalars = [_scalar(b) for b in (item.start, item.stop) if b is not None]
+    return Slice(item.start is not None, item.stop is not None, int(step)), scalars
+
+
+def get_item(x: Variable, key: Any) -> Variable:
+    """`x[key]` with NumPy's meaning, for integers, slices, None, Ellipsis and integer arrays."""
+    items = _expanded(x, key)
+    by_arrays = any(isinstance(i, Variable) and i.ndim > 0 for i in items)
+    entries: list[Entry] = []
+    scalars: list[Variable] = []
+    after: list[Any] = []  # what each axis of the sliced array becomes: "keep", "new" or an index array
+    for item in items:
+        if item is None:
+            after.append("new")
+        elif isinstance(item, slice):
+            entry, bounds = _entry(item)
+            entries.append(entry)
+            scalars.extend(bounds)
+            after.append("keep")
+        elif by_arrays:  # beside an array an integer counts as one, as in NumPy
+            entries.append(Slice())
+            after.append(item if isinstance(item, Variable) and item.ndim > 0 else _scalar(item))
+        else:
+            entries.append(INDEX)
+            scalars.append(_scalar(item))
+    result = x
+    if any(e != Slice() for e in entries):
+        while entries and entries[-1] == Slice():
+            entries.pop()
+        result = Subtensor(tuple(entries))(x, *scalars)
+    if "new" in [a for a in after if isinstance(a, str)]:
+        axes = iter(range(result.ndim))
+        result = dimshuffle(
+            result, tuple("x" if isinstance(a, str) and a == "new" else next(axes) for a in after)
+        )
+    if by_arrays:
+        places = tuple(axis for axis, a in enumerate(after) if isinstance(a, Variable))
+        result = Gather(places)(result, *(after[axis] for axis in places))
+    elif result is x:
+        return x
+    result.tag.indexed = (x, key)
+    return result
+
+
+def _write(part: Variable, y: Any, set: bool, who: str) -> Variable:
+    found = getattr(part, "_tag", None)
+    indexed = getattr(found, "indexed", None)
+    if indexed is None:
+        raise TypeError(f"{who}: x must be the result of a subtensor operation, as in {who}(x[2:5], y)")
+    x, _ = indexed
+    y = (
+        as_variable(y)
+        if isinstance(y, Variable | np.ndarray | np.generic)
+        else as_variable(np.asarray(y, x.dtype))
+    )
+    return _written_back(part, x, y, set)
+
+
+def _written_back(part: Variable, x: Variable, y: Variable, set: bool) -> Variable:
+    """`x` with what `part` reads of it written: from the last reading step inwards."""
+    if part is x:
+        return y if set else x + y
+    node = part.owner
+    inner = node.inputs[0]
+    match node.op:
+        case Subtensor():
+            current = IncSubtensor(node.op.entries, set)(inner, y, *node.inputs[1:])
+        case Gather():
+            current = IncGather(node.op.axes, set)(inner, y, *node.inputs[1:])
+        case _:  # new axes
+            order = node.op.order
+            y = dimshuffle(y, ("x",) * (len(order) - y.ndim) + tuple(range(y.ndim)))
+            current = dimshuffle(y, tuple(order.index(a) for a in range(inner.ndim)))
+            return _written_back(inner, x, current, set)
+    return _written_back(inner, x, current, True) if inner is not x else current
+
+
+def set_subtensor(part: Variable, y: Any) -> Variable:
+    """`x` with `x[key]` replaced: `set_subtensor(x[2:5], y)`. Where an array repeats an index the last wins."""
+    return _write(part, y, True, "set_subtensor")
+
+
+def inc_subtensor(part: Variable, y: Any) -> Variable:
+    """`x` with `x[key]` increased: `inc_subtensor(x[i], y)`. Repeated indices accumulate."""
+    return _write(part, y, False, "inc_subtensor")
+
+
+def take(x: Any, indices: Any, axis: int | None = None) -> Variable:
+    """Elements along an axis by integers: `x[..., indices, ...]`; of the flattened array without `axis`."""
+    x = as_variable(x)
+    if axis is None:
+        x, axis = x.flatten(), 0
+    return get_item(x, (slice(None),) * (axis % x.ndim) + (indices,))

@@ -1,0 +1,251 @@
+"""Reductions: one op, and one row for each way to combine (sum, prod, max, min, any, all)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from probgraph.engine import loops
+from probgraph.engine.graph import Apply, Variable
+from probgraph.engine.loops import Expr, ScalarFunction
+from probgraph.engine.op import LengthReader, Reduction, ValueReader, as_variable
+from probgraph.engine.ops import elementwise as ew
+from probgraph.engine.ops.shape import dimshuffle, length
+from probgraph.engine.types import FLOATS, INTEGERS, TensorType, describe
+
+Axis = int | Sequence[int] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Combine:
+    """A way to combine elements: its name, NumPy's reduction, and the elementwise row that joins two."""
+
+    name: str
+    numpy: Callable[..., Any]
+    row: ew.Elementwise
+    identity: Callable[[str], Any]
+    vjp: Callable[..., Variable]
+    needs_elements: bool = False
+
+
+def _lowest(dtype: str) -> Any:
+    return -np.inf if dtype in FLOATS else False if dtype == "bool" else int(np.iinfo(dtype).min)
+
+
+def _highest(dtype: str) -> Any:
+    return np.inf if dtype in FLOATS else True if dtype == "bool" else int(np.iinfo(dtype).max)
+
+
+def _product_vjp(g: Variable, y: Variable, x: Variable, axis: tuple[int, ...]) -> Variable:
+    """Each element's cofactor, exact where elements are zero."""
+    zeros = restored(sum(ew.cast(ew.eq(x, 0), "int64"), axis), x, axis)
+    others = restored(prod(ew.switch(ew.eq(x, 0), ew.ones_like(x), x), axis), x, axis)
+    cofactor = ew.switch(
+        ew.eq(x, 0),
+        ew.switch(ew.eq(zeros, 1), others, ew.zeros_like(others)),
+        ew.switch(ew.eq(zeros, 0), others / x, ew.zeros_like(x)),
+    )
+    return g * cofactor
+
+
+COMBINE = {
+    c.name: c
+    for c in (
+        Combine("sum", np.sum, ew.add, lambda d: 0, lambda g, y, x, axis: ew.fill(x, g)),
+        Combine("prod", np.prod, ew.mul, lambda d: 1, _product_vjp),
+        Combine("max", np.max, ew.maximum, _lowest, lambda g, y, x, axis: g * ew.eq(x, y), True),
+        Combine("min", np.min, ew.minimum, _highest, lambda g, y, x, axis: g * ew.eq(x, y), True),
+        Combine("any", np.any, ew.or_, lambda d: False, lambda g, y, x, axis: ew.zeros_like(x)),
+        Combine("all", np.all, ew.and_, lambda d: True, lambda g, y, x, axis: ew.zeros_like(x)),
+    )
+}
+
+
+class Reduce(Reduction):
+    """Elements combined along `axis` (a sorted tuple), accumulated in `acc_dtype`, returned as `dtype`."""
+
+    __props__ = ("name", "axis", "dtype", "acc_dtype")
+
+    def __init__(self, name: str, axis: tuple[int, ...], dtype: str, acc_dtype: str) -> None:
+        self.name = name
+        self.axis = axis
+        self.dtype = dtype
+        self.acc_dtype = acc_dtype
+
+    @property
+    def how(self) -> Combine:
+        return COMBINE[self.name]
+
+    def __str__(self) -> str:
+        parts = [f"axis={list(self.axis)}"] if self.axis else []
+        if self.name in ("sum", "prod"):
+            parts.append(f"acc_dtype={self.acc_dtype}")
+        return f"{self.name.capitalize()}{{{', '.join(parts)}}}"
+
+    def infer_type(self, x: Variable) -> list[TensorType]:
+        kept = [n for axis, n in enumerate(x.type.shape) if axis not in self.axis]
+        return [TensorType(self.dtype, kept)]
+
+    def numpy(self, x: np.ndarray) -> np.ndarray:
+        if self.how.needs_elements and any(x.shape[a] == 0 for a in self.axis):
+            raise ValueError(_EMPTY.format(self.name, x.shape))
+        with np.errstate(all="ignore"):
+            if self.name in ("sum", "prod"):
+                return np.asarray(self.how.numpy(x, axis=self.axis, dtype=self.acc_dtype)).astype(self.dtype)
+            return np.asarray(self.how.numpy(x, axis=self.axis)).astype(self.dtype)
+
+    def vjp(self, cotangents: Any, outputs: Any, inputs: Any) -> list[Variable]:
+        (g,), (y,), (x,) = cotangents, outputs, inputs
+        flow = self.how.vjp(restored(g, x, self.axis), restored(y, x, self.axis), x, self.axis)
+        return [ew.summed_to(flow, x)]
+
+    def shapes(self, reader: LengthReader, node: Apply) -> list[tuple[Expr, ...]]:
+        lengths = reader.lengths(node.inputs[0])
+        if self.how.needs_elements:
+            for axis in self.axis:
+                known = node.inputs[0].type.shape[axis]
+                message = _EMPTY.format(self.name, describe([node.inputs[0].type]))
+                if known is None or known == 0:
+                    reader.require(loops.less(loops.ZERO, lengths[axis]), ValueError, message)
+        return [tuple(n for axis, n in enumerate(lengths) if axis not in self.axis)]
+
+    def combination(self, node: Apply) -> tuple[ScalarFunction, Any, str]:
+        return self.how.row.function, self.how.identity(self.acc_dtype), self.acc_dtype
+
+    def reduced(self, reader: LengthReader, node: Apply) -> tuple[Expr, ...]:
+        lengths = reader.lengths(node.inputs[0])
+        return tuple(lengths[axis] for axis in self.axis)
+
+    def term(self, reader: ValueReader, node: Apply, index: tuple[Expr, ...], over: tuple[Expr, ...]) -> Expr:
+        kept, summed = iter(index), iter(over)
+        x = node.inputs[0]
+        return reader.value(x, tuple(next(summed if a in self.axis else kept) for a in range(x.ndim)))
+
+
+_EMPTY = "{}: no elements to choose from, the reduced axis of {} is empty"
+
+
+def restored(y: Variable, x: Variable, axis: tuple[int, ...]) -> Variable:
+    """A reduced variable with its axes put back at length 1."""
+    kept = iter(range(y.ndim))
+    return dimshuffle(y, tuple("x" if a in axis else next(kept) for a in range(x.ndim)))
+
+
+def normalized_axes(who: str, axis: Axis, ndim: int) -> tuple[int, ...]:
+    """Axes counted from the front, sorted; None means all."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes = [axis] if isinstance(axis, int | np.integer) else list(axis)
+    for a in axes:
+        if not -ndim <= a < ndim:
+            raise ValueError(f"{who}: axis {a} does not exist, the variable has {ndim} dimensions")
+    normal = sorted(int(a) % ndim for a in axes)
+    if len(set(normal)) < len(normal):
+        raise ValueError(f"{who}: an axis is named twice in {axis}")
+    return tuple(normal)
+
+
+def reduce(
+    name: str,
+    x: Any,
+    axis: Axis = None,
+    dtype: str | None = None,
+    keepdims: bool = False,
+    acc_dtype: str | None = None,
+) -> Variable:
+    """`x` reduced along `axis` in the way called `name`; see `sum`."""
+    x = as_variable(x)
+    axes = normalized_axes(name, axis, x.ndim)
+    result, accumulator = _dtypes(name, x.dtype, dtype, acc_dtype)
+    if name in ("any", "all") and x.dtype != "bool":
+        x = ew.cast(x, "bool")
+    y = Reduce(name, axes, result, accumulator)(x) if axes else ew.cast(x, result)
+    return restored(y, x, axes) if keepdims else y
+
+
+def _dtypes(name: str, given: str, dtype: str | None, acc_dtype: str | None) -> tuple[str, str]:
+    if name in ("any", "all"):
+        return "bool", "bool"
+    if name in ("max", "min"):
+        return given, given
+    if dtype is None:
+        whole = given == "bool" or given in INTEGERS
+        dtype = ("uint64" if given.startswith("uint") else "int64") if whole else given
+    if acc_dtype is None:
+        acc_dtype = {"float32": "float64", "complex64": "complex128"}.get(dtype, dtype)
+    return dtype, acc_dtype
+
+
+def sum(
+    x: Any, axis: Axis = None, dtype: str | None = None, keepdims: bool = False, acc_dtype: str | None = None
+) -> Variable:
+    """The sum along `axis` (None: all; an int; several). Integers sum in 64 bits, float32 in float64."""
+    return reduce("sum", x, axis, dtype, keepdims, acc_dtype)
+
+
+def prod(
+    x: Any,
+    axis: Axis = None,
+    dtype: str | None = None,
+    keepdims: bool = False,
+    acc_dtype: str | None = None,
+    no_zeros_in_input: bool = False,
+) -> Variable:
+    """The product along `axis`; of nothing it is 1. Its gradient is exact where elements are zero."""
+    return reduce("prod", x, axis, dtype, keepdims, acc_dtype)
+
+
+def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
+    """The largest element along `axis`; nan if there is one. Ties share the gradient in full."""
+    return reduce("max", x, axis, None, keepdims)
+
+
+def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
+    """The smallest element along `axis`; nan if there is one. Ties share the gradient in full."""
+    return reduce("min", x, axis, None, keepdims)
+
+
+def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
+    """Whether some element along `axis` is not zero."""
+    return reduce("any", x, axis, None, keepdims)
+
+
+def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
+    """Whether every element along `axis` is not zero."""
+    return reduce("all", x, axis, None, keepdims)
+
+
+def mean(
+    x: Any, axis: Axis = None, dtype: str | None = None, keepdims: bool = False, acc_dtype: str | None = None
+) -> Variable:
+    """The mean along `axis`; of integers a float64, of nothing nan."""
+    x = as_variable(x)
+    axes = normalized_axes("mean", axis, x.ndim)
+    if dtype is None and (x.dtype == "bool" or x.dtype in INTEGERS):
+        dtype = "float64"
+    total = sum(x, axes, dtype, keepdims, acc_dtype)
+    count: Any = 1
+    for a in axes:
+        count = count * length(x, a)
+    return total / (ew.cast(count, total.dtype) if isinstance(count, Variable) else count)
+
+
+def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Variable:
+    """The variance along `axis`, divided by the count less `ddof`."""
+    x = as_variable(x)
+    axes = normalized_axes("var", axis, x.ndim)
+    deviation = x - mean(x, axes, keepdims=True)
+    total = sum(ew.sqr(ew.abs(deviation)), axes, keepdims=keepdims)
+    count: Any = 1
+    for a in axes:
+        count = count * length(x, a)
+    count = count - ddof
+    return total / (ew.cast(count, total.dtype) if isinstance(count, Variable) else count)
+
+
+def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Variable:
+    """The square root of `var`."""
+    return ew.sqrt(var(x, axis, ddof, keepdims))
