@@ -1,4 +1,4 @@
-"""Showing how far a long run has come: on a terminal a block that renews itself, in a pipe a line now and then.
+"""How far a long run has come: on a terminal a block that renews itself, in a pipe a line now and then.
 
 Nothing appears in the first second, so quick runs stay silent. It is refreshed by the clock from the waiting
 thread, never by the work, which it cannot slow down or change.

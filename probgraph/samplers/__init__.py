@@ -1,7 +1,7 @@
 """Samplers over R^n: they know a log density behind a C function pointer, and nothing of models or graphs.
 
-The journey: `LogDensity` (density.py), starts (initial.py), `sample_chains` (chains.py), which tunes each chain
-(tuning.py, adaptation.py, metric.py) and lets the kernel (nuts.c) run; the result is a `Trace`.
+The journey: `LogDensity` (density.py), starts (initial.py), `sample_chains` (chains.py), which tunes each
+chain (tuning.py, adaptation.py, metric.py) and lets the kernel (nuts.c) run; the result is a `Trace`.
 """
 
 from probgraph.samplers.chains import sample_chains

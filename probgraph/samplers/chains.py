@@ -44,8 +44,8 @@ def sample_chains(
 
     ``tune`` transitions adapt step size and metric, then ``draws`` are kept. ``cores`` chains run at a time
     (as many as there are processors by default). The same seed gives the same draws, whatever ``cores`` and
-    ``progressbar`` are. Ctrl-C ends the run and returns what was drawn so far, marked ``interrupted``; a second
-    Ctrl-C gives it up.
+    ``progressbar`` are. Ctrl-C ends the run and returns what was drawn so far, marked ``interrupted``; a
+    second Ctrl-C gives it up.
 
     Raises ValueError where a start has no finite log density, and whatever a Python density raised.
 
@@ -123,26 +123,27 @@ def _run(chains: list[_Chain], cores: int, stop: ctypes.c_int32, progress: Progr
     """Run all chains, ``cores`` at a time; returns whether the user interrupted."""
     waiting = list(reversed(chains))
 
-    def work() -> None:
+    def work(finished: threading.Event) -> None:
         while waiting and not stop.value:
             try:
                 chain = waiting.pop()
             except IndexError:  # another thread was quicker
-                return
+                break
             chain.run()
+        finished.set()
 
-    # Daemons, so that a density which never returns cannot keep the program from ending.
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(cores, len(chains)))]
+    ends = [threading.Event() for _ in range(min(cores, len(chains)))]
     interrupted = False
     try:
-        for thread in threads:
-            thread.start()
-        _wait(threads, chains, progress)
+        for finished in ends:
+            # Daemons, so that a density which never returns cannot keep the program from ending.
+            threading.Thread(target=work, args=(finished,), daemon=True).start()
+        _wait(ends, chains, progress)
     except KeyboardInterrupt:
         interrupted = True
         stop.value = FINISH
         try:
-            _wait(threads, chains, progress)
+            _wait(ends, chains, progress)
         except KeyboardInterrupt:
             stop.value = AT_ONCE
             raise
@@ -151,11 +152,11 @@ def _run(chains: list[_Chain], cores: int, stop: ctypes.c_int32, progress: Progr
     return interrupted
 
 
-def _wait(threads: list[threading.Thread], chains: list[_Chain], progress: Progress | None) -> None:
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(LOOK_SECONDS)
-            if progress is not None and thread.is_alive():
+def _wait(ends: list[threading.Event], chains: list[_Chain], progress: Progress | None) -> None:
+    # Not Thread.join: when Ctrl-C comes in the middle of it, Python 3.11 takes the thread for finished.
+    for finished in ends:
+        while not finished.wait(LOOK_SECONDS):
+            if progress is not None:
                 progress.update([chain.status() for chain in chains])
 
 

@@ -33,7 +33,7 @@ def jittered_starts(
     tries: int = 100,
     radius: float = 1.0,
 ) -> np.ndarray:
-    """Starts (chains, dim): centre (dim,) + uniform(-radius, radius), drawn again until the density is finite.
+    """Starts (chains, dim): centre (dim,) + uniform(-radius, radius), redrawn until the density is finite.
 
     Chains that start apart and end together are the evidence that they have found the same posterior.
     Raises StartError when a chain has none after so many tries.

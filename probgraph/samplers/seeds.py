@@ -1,7 +1,7 @@
 """One seed for a whole run, and from it one independent stream for each chain and purpose.
 
-A stream depends on the seed, the chain's number and the purpose only: not on how many chains there are, nor on
-how many run at once. So the same seed gives the same draws on any machine with any number of cores.
+A stream depends on the seed, the chain's number and the purpose only: not on how many chains there are, nor
+on how many run at once. So the same seed gives the same draws on any machine with any number of cores.
 """
 
 from __future__ import annotations

@@ -12,11 +12,12 @@ class Trace:
     """Draws of several chains over R^dim, with all arrays in the order of chains.
 
     ``draws`` (chains, draws, dim); ``stats`` maps each name of `nuts.STATISTICS` to (chains, draws).
-    ``step_size`` (chains,) and ``inverse_metric`` (chains, dim) are those of the draws. ``tuning_draws`` and
-    ``tuning_stats`` are the same for the warm-up where it was kept, else None. ``chains`` are the numbers of the
-    chains that are here: fewer than were started only when ``interrupted``. ``seconds_tuning`` and
-    ``seconds_sampling`` (chains,) are each chain's own; ``seconds`` is the whole run's. ``gradients`` counts the
-    evaluations of the density after tuning, ``gradients_tuning`` those before.
+    ``step_size`` (chains,) and ``inverse_metric`` (chains, dim) are those of the draws. ``tuning_draws``
+    and ``tuning_stats`` are the same for the warm-up where it was kept, else None. ``chains`` are the
+    numbers of the chains that are here: fewer than were started only when ``interrupted``.
+    ``seconds_tuning`` and ``seconds_sampling`` (chains,) are each chain's own; ``seconds`` is the whole
+    run's. ``gradients`` counts the evaluations of the density after tuning, ``gradients_tuning`` those
+    before.
     """
 
     draws: np.ndarray
@@ -37,8 +38,8 @@ class Trace:
 def largest_rectangle(finished: list[int]) -> tuple[list[int], int]:
     """Which chains to keep, and how many draws of each, so that the most draws survive.
 
-    Chains stopped at different draws make a ragged table; of all rectangles in it the largest is kept, of equal
-    ones that with more chains.
+    Chains stopped at different draws make a ragged table; of all rectangles in it the largest is kept, of
+    equal ones that with more chains.
 
         >>> largest_rectangle([100, 90, 3])
         ([0, 1], 90)
