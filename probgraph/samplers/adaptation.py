@@ -95,9 +95,10 @@ def windows(tune: int) -> Windows:
         first, last = int(0.15 * tune), int(0.1 * tune)
         return Windows(first, (tune - last,))
     stop = tune - last
-    ends, size = [first + base], base
-    while ends[-1] < stop:
-        size *= 2
+    ends, end, size = [], first, base
+    while end < stop:
         # A window that would leave less than its double behind takes in the rest.
-        ends.append(ends[-1] + size if ends[-1] + 3 * size <= stop else stop)
+        end = end + size if end + 3 * size <= stop else stop
+        ends.append(end)
+        size *= 2
     return Windows(first, tuple(ends))

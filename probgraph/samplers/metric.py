@@ -14,14 +14,16 @@ def identity(dim: int) -> np.ndarray:
     return np.ones(dim)
 
 
-def diagonal(draws: np.ndarray) -> np.ndarray:
+def diagonal(draws: np.ndarray, before: np.ndarray) -> np.ndarray:
     """The inverse metric (dim,) from draws (n, dim) of one warm-up window: their variances, regularised.
 
-    As in Stan, the variances are shrunk towards 1e-3 with the weight of five draws, so that a coordinate
-    which has hardly moved yet does not get a metric that would keep it from moving.
+    As in Stan, the variances are shrunk, with the weight of five draws, towards something small: a coordinate
+    which has hardly moved yet must not get a metric that keeps it from moving. Stan's 1e-3 is here 1e-3 of the
+    inverse metric ``before`` (dim,); in the first window they are the same, later the scale of the model's
+    coordinates no longer matters.
     """
     n = len(draws)
     variance = draws.var(axis=0, ddof=1) if n > 1 else np.zeros(draws.shape[1])
-    shrunk = (n / (n + 5.0)) * variance + 1e-3 * (5.0 / (n + 5.0))
-    # A variance can overflow; such a coordinate has no scale that we could use.
-    return np.where(np.isfinite(shrunk), shrunk, 1.0)
+    shrunk = (n * variance + 5.0 * 1e-3 * before) / (n + 5.0)
+    # A variance can overflow, or vanish; such a coordinate keeps the scale that it had.
+    return np.where(np.isfinite(shrunk) & (shrunk > 0), shrunk, before)

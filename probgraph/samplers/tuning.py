@@ -66,7 +66,7 @@ def tune(
             tuning.done = i + 1
             holding = gradient_seconds * n_steps[i] < SHORT_TRANSITION
         if end in plan.ends:
-            tuning.inverse_metric = metric.diagonal(draws[begin:end])
+            tuning.inverse_metric = metric.diagonal(draws[begin:end], tuning.inverse_metric)
             chain.set_metric(tuning.inverse_metric)
             averaging.restart(reasonable_step_size(energy_loss, averaging.final()))
             tuning.step_size = averaging.step_size

@@ -1,0 +1,61 @@
+"""What a run says while it lasts."""
+
+import io
+
+from probgraph import progress
+from probgraph.progress import ChainStatus, Progress, describe
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+CHAINS = [ChainStatus(1500, 2000, 1000, 3, 0.25, 15000), ChainStatus(0, 2000, 1000, 0, 1.0, 0)]
+
+
+def test_lines_say_where_each_chain_is():
+    first, second, last = describe(CHAINS, 30.0)
+    assert "1,500/2,000 drawing" in first and "10.0 gradients/draw" in first and "3 divergences" in first
+    assert "step 0.25" in first and second.endswith("waiting")
+    assert last == "sampling: 1,500 of 4,000 draws in 30 s, 3 divergences, about 50 s left"
+
+
+def test_no_draws_at_all_is_not_an_error():
+    assert "done" in describe([ChainStatus(0, 0, 0, 0, 1.0, 0)], 2.0)[-1]
+
+
+def test_silent_in_the_first_second(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    stream = Terminal()
+    bar = Progress(stream)
+    now[0] += 0.9
+    bar.update(CHAINS)
+    bar.close(CHAINS)
+    assert stream.getvalue() == ""
+
+
+def test_a_terminal_is_redrawn_and_a_pipe_gets_lines(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    terminal, pipe = Terminal(), io.StringIO()
+    bars = [Progress(terminal), Progress(pipe)]
+    for _ in range(70):
+        now[0] += 0.1
+        for bar in bars:
+            bar.update(CHAINS)
+    assert terminal.getvalue().count("\x1b[3A") > 15
+    assert pipe.getvalue().count("\n") == 2 and "\x1b" not in pipe.getvalue()
+
+
+def test_a_closed_stream_does_not_end_the_run(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    stream = io.StringIO()
+    bar = Progress(stream)
+    stream.close()
+    now[0] += 2
+    bar.update(CHAINS)
+    bar.update(CHAINS)
