@@ -1,0 +1,71 @@
+"""The door to all methods: their names, and the options of each."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from probgraph.optimize.adam import Adam
+from probgraph.optimize.descent import descend
+from probgraph.optimize.gradient_descent import GradientDescent
+from probgraph.optimize.lbfgs import minimize_lbfgs
+from probgraph.optimize.momentum import Momentum
+from probgraph.optimize.objective import Objective
+from probgraph.optimize.result import OptimizeResult
+
+METHODS: Mapping[str, type | None] = MappingProxyType(
+    {"L-BFGS-B": None, "gradient descent": GradientDescent, "momentum": Momentum, "adam": Adam}
+)
+"""The step rule of each method; L-BFGS-B goes its own way."""
+
+
+def minimize(
+    objective: Objective, start: np.ndarray, method: str = "L-BFGS-B", **options: Any
+) -> OptimizeResult:
+    """Find a local minimum of ``objective(x) -> (value, gradient)`` from ``start`` (dim,).
+
+    ``method`` is "L-BFGS-B" (the quickest by far where gradients are exact), "gradient descent", "momentum" or
+    "adam".
+
+    Options of all: ``max_iterations`` (10,000); ``tolerance`` (1e-6), the Euclidean norm of the gradient that
+    is small enough; ``relative_change`` (1e-12) of the value that counts as none; ``record_path`` (False).
+    Of the descents: ``learning_rate`` (0.01). Of "momentum" and "adam": ``momentum`` (0.9). Of "adam":
+    ``scale_memory`` (0.999).
+
+    A search that fails returns the best point found, ``converged=False`` and a ``message`` with what to try.
+    Raises ValueError for unknown methods and options, and where the start is not finite.
+
+        >>> minimize(lambda x: (x @ x, 2 * x), np.ones(2)).x
+        array([0., 0.])
+    """
+    if method not in METHODS:
+        raise ValueError(f"method is {method!r}; it must be one of {', '.join(map(repr, METHODS))}")
+    rule = METHODS[method]
+    of_rule = set(inspect.signature(rule).parameters) if rule is not None else set()
+    of_all = _options(minimize_lbfgs if rule is None else descend)
+    if unknown := sorted(set(options) - of_all - of_rule):
+        legal = ", ".join(sorted(of_all | of_rule))
+        raise ValueError(f"{', '.join(unknown)}: not an option of method {method!r}; its options are {legal}")
+    _check(options)
+    rest = {name: value for name, value in options.items() if name in of_all}
+    if rule is None:
+        return minimize_lbfgs(objective, start, **rest)
+    own = {name: value for name, value in options.items() if name in of_rule}
+    return descend(rule(**own), objective, start, **rest)
+
+
+def _options(function: Callable[..., Any]) -> set[str]:
+    parameters = inspect.signature(function).parameters.values()
+    return {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    if options.get("max_iterations", 0) < 0:
+        raise ValueError(f"max_iterations is {options['max_iterations']}; it must not be negative")
+    for name in ("tolerance", "relative_change"):
+        if not options.get(name, 0.0) >= 0:
+            raise ValueError(f"{name} is {options[name]}; it must be a number from 0")

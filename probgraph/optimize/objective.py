@@ -1,0 +1,49 @@
+"""What is minimised: a function that returns its value and its gradient together."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+
+class Objective(Protocol):
+    """Any ``f(x) -> (value, gradient)`` with x and gradient of shape (dim,)."""
+
+    def __call__(self, x: np.ndarray, /) -> tuple[float, np.ndarray]: ...
+
+
+class Evaluations:
+    """An objective that checks shapes, counts its calls, and remembers where the value was lowest."""
+
+    def __init__(self, objective: Objective, start: np.ndarray):
+        self.objective = objective
+        self.count = 0
+        self.best_x = np.array(start, dtype=np.float64)
+        if self.best_x.ndim != 1 or self.best_x.size == 0:
+            raise ValueError(
+                f"minimize: start has shape {self.best_x.shape}; it needs shape (dim,), dim >= 1"
+            )
+        self.best_value, self.best_gradient = np.inf, np.zeros_like(self.best_x)
+        value, gradient = self(self.best_x)
+        if not is_finite(value, gradient):
+            bad = np.flatnonzero(~np.isfinite(gradient)).tolist()
+            raise ValueError(
+                f"minimize: at the start the value is {value} and the gradient not finite in {bad}; "
+                "start where both are finite"
+            )
+
+    def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        self.count += 1
+        value, gradient = self.objective(x)
+        value, gradient = float(value), np.array(gradient, dtype=np.float64)
+        if gradient.shape != x.shape:
+            raise ValueError(f"minimize: the gradient has shape {gradient.shape}, x has shape {x.shape}")
+        if value < self.best_value and is_finite(value, gradient):
+            self.best_x, self.best_value, self.best_gradient = x.copy(), value, gradient
+        return value, gradient
+
+
+def is_finite(value: float, gradient: np.ndarray) -> bool:
+    """Can one go on from here?"""
+    return bool(np.isfinite(value) and np.isfinite(gradient).all())

@@ -1,0 +1,176 @@
+"""All methods on problems with known answers, and on problems that have none."""
+
+import numpy as np
+import pytest
+
+from probgraph.optimize import METHODS, minimize
+from probgraph.optimize.adam import Adam
+from probgraph.optimize.gradient_descent import GradientDescent
+from probgraph.optimize.momentum import Momentum
+
+
+def rosenbrock(x):
+    a, b = x
+    return (1 - a) ** 2 + 100 * (b - a**2) ** 2, np.array(
+        [-2 * (1 - a) - 400 * a * (b - a**2), 200 * (b - a**2)]
+    )
+
+
+def quadratic(curvatures, centre=0.0):
+    curvatures = np.asarray(curvatures, float)
+    return lambda x: (0.5 * np.sum(curvatures * (x - centre) ** 2), curvatures * (x - centre))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_quadratic(method):
+    result = minimize(quadratic([1.0, 2.0, 5.0], centre=3.0), np.zeros(3), method)
+    np.testing.assert_allclose(result.x, 3.0, atol=1e-5)
+    assert result.converged and "gradient norm" in result.message
+    assert result.gradient_norm <= 1e-6 and result.value == pytest.approx(0, abs=1e-10)
+    assert result.evaluations > 1 and 0 < result.iterations < 10_000 and result.path is None
+
+
+def test_rosenbrock_by_lbfgs():
+    result = minimize(rosenbrock, [-1.2, 1.0])
+    np.testing.assert_allclose(result.x, 1.0, atol=1e-5)
+    assert result.converged and result.evaluations < 100
+
+
+@pytest.mark.parametrize(
+    "method, learning_rate", [("gradient descent", 1e-3), ("momentum", 1e-3), ("adam", 0.01)]
+)
+def test_rosenbrock_by_descent(method, learning_rate):
+    result = minimize(
+        rosenbrock, [-1.2, 1.0], method, learning_rate=learning_rate, max_iterations=60_000, tolerance=1e-5
+    )
+    np.testing.assert_allclose(result.x, 1.0, atol=1e-3)
+    assert result.converged
+
+
+def test_ill_conditioned():
+    curvatures = np.logspace(-2, 4, 7)
+    result = minimize(quadratic(curvatures, 1.0), np.zeros(7), tolerance=1e-7)
+    np.testing.assert_allclose(result.x, 1.0, atol=1e-4)
+    slow = minimize(quadratic([1e-2, 1e2]), np.ones(2), "gradient descent", max_iterations=500)
+    assert not slow.converged and "not converged in 500 iterations" in slow.message
+    fast = minimize(quadratic([1e-2, 1e2]), np.ones(2), "momentum", momentum=0.98, max_iterations=20_000)
+    assert fast.converged
+
+
+@pytest.mark.parametrize("method", ["gradient descent", "momentum"])
+def test_too_large_a_rate_says_so(method):
+    result = minimize(quadratic([1.0, 100.0]), np.ones(2), method, learning_rate=0.5)
+    assert not result.converged and "diverged" in result.message
+    assert "smaller learning_rate" in result.message
+    assert np.isfinite(result.x).all() and result.value <= 50.5, "the best point is kept"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_value_of_nan_ends_the_descent(method):
+    def hole(x):
+        return (x[0], np.ones(1)) if x[0] > 0.5 else (np.nan, np.array([np.nan]))
+
+    result = minimize(hole, [0.6], method)
+    assert not result.converged and result.value <= 0.6 and np.isfinite(result.x).all()
+
+
+def test_lbfgs_is_turned_back_by_a_wall():
+    def barrier(x):
+        if (x <= 0).any():
+            return np.inf, np.full(len(x), np.nan)
+        return np.sum(x - np.log(x)), 1 - 1 / x
+
+    for start in (0.01, 5.0, 100.0, 1e4):
+        result = minimize(barrier, np.full(3, start))
+        assert result.converged, result.message
+        np.testing.assert_allclose(result.x, 1.0, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_error_of_the_objective_comes_out(method):
+    def broken(x):
+        if x[0] < 0.95:
+            raise ZeroDivisionError("here")
+        return x[0], np.ones(1)
+
+    with pytest.raises(ZeroDivisionError, match="here"):
+        minimize(broken, [1.0], method)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_path(method):
+    result = minimize(quadratic([1.0, 3.0]), [1.0, 2.0], method, record_path=True)
+    assert result.path.shape == (result.iterations + 1, 2)
+    assert result.path[0].tolist() == [1.0, 2.0]
+    np.testing.assert_allclose(result.path[-1], result.x, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_start_is_left_alone_and_may_be_the_answer(method):
+    start = np.zeros(2)
+    result = minimize(quadratic([1.0, 1.0]), start, method)
+    assert result.converged and result.iterations == 0
+    start = np.ones(2)
+    minimize(quadratic([1.0, 1.0]), start, method)
+    assert start.tolist() == [1.0, 1.0]
+
+
+def test_no_iterations():
+    result = minimize(quadratic([1.0]), [1.0], "adam", max_iterations=0)
+    assert not result.converged and result.x.tolist() == [1.0]
+
+
+def test_a_value_that_no_longer_changes_ends_the_search():
+    result = minimize(lambda x: (1e6 + 1e-9 * x[0], np.full(1, 0.1)), [1.0], "gradient descent")
+    assert result.converged and "relative change" in result.message
+
+
+@pytest.mark.parametrize(
+    "method, options, message",
+    [
+        (
+            "newton",
+            {},
+            "method is 'newton'; it must be one of 'L-BFGS-B', 'gradient descent', 'momentum', 'adam'",
+        ),
+        ("L-BFGS-B", {"learning_rate": 1.0}, "learning_rate: not an option .* max_iterations"),
+        ("gradient descent", {"momentum": 0.5}, "momentum: not an option .* learning_rate"),
+        ("adam", {"learnin_rate": 0.5}, "learnin_rate: not an option .* learning_rate"),
+        ("adam", {"learning_rate": 0.0}, r"learning_rate is 0\.0; it must be"),
+        ("adam", {"learning_rate": np.nan}, "learning_rate is nan"),
+        ("momentum", {"momentum": 1.0}, r"momentum is 1\.0; it must be at least 0 and below 1"),
+        ("adam", {"scale_memory": -0.1}, r"scale_memory is -0\.1"),
+        ("adam", {"max_iterations": -1}, "max_iterations is -1"),
+        ("adam", {"tolerance": -1.0}, r"tolerance is -1\.0"),
+        ("L-BFGS-B", {"relative_change": np.nan}, "relative_change is nan"),
+    ],
+)
+def test_bad_options_name_the_legal_ones(method, options, message):
+    with pytest.raises(ValueError, match=message):
+        minimize(quadratic([1.0]), [1.0], method, **options)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_bad_starts(method):
+    with pytest.raises(ValueError, match=r"start has shape \(1, 1\)"):
+        minimize(quadratic([1.0]), [[1.0]], method)
+    with pytest.raises(ValueError, match="at the start the value is nan"):
+        minimize(quadratic([1.0]), [np.nan], method)
+    with pytest.raises(ValueError, match=r"the gradient has shape \(3,\), x has shape \(2,\)"):
+        minimize(lambda x: (0.0, np.zeros(3)), [1.0, 2.0], method)
+
+
+def test_rules_follow_their_formulas():
+    gradients = np.random.default_rng(0).normal(size=(5, 2))
+    velocity = mean = square = np.zeros(2)
+    rules = [GradientDescent(0.1), Momentum(0.1, 0.8), Adam(0.1, 0.8, 0.9)]
+    memories = [rule.begin(2) for rule in rules]
+    for t, gradient in enumerate(gradients, start=1):
+        steps = []
+        for i, rule in enumerate(rules):
+            step, memories[i] = rule.step(gradient, memories[i])
+            steps.append(step)
+        velocity = 0.8 * velocity - 0.1 * gradient
+        mean, square = 0.8 * mean + 0.2 * gradient, 0.9 * square + 0.1 * gradient**2
+        adam = -0.1 * (mean / (1 - 0.8**t)) / (np.sqrt(square / (1 - 0.9**t)) + 1e-8)
+        np.testing.assert_allclose(steps, [-0.1 * gradient, velocity, adam])
