@@ -198,7 +198,9 @@ class Failure:
 
 @dataclass
 class Program:
-    """Statements over buffers. `lengths` are the integer parameters, one for each axis of unknown length."""
+    """Statements over buffers. `lengths` are the integer parameters, one for each axis of unknown length of an
+    input; `constants` holds the arrays behind the buffers of that role."""
+
 
     buffers: list[Buffer]
     lengths: list[str]
@@ -206,6 +208,8 @@ class Program:
     body: list[Statement]
     output_shapes: list[tuple[Expr, ...]]
     failures: list[Failure]
+    constants: dict[str, np.ndarray]
+    input_shapes: list[tuple[int | None, ...]]
 
     def buffers_of(self, role: str) -> list[Buffer]:
         return [b for b in self.buffers if b.role == role]

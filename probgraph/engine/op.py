@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from probgraph.engine import loops
+from probgraph.engine.config import config
 from probgraph.engine.graph import Apply, Constant, Variable, tensor_constant
 from probgraph.engine.types import TensorType, Type, literal_dtype
 
@@ -44,6 +45,9 @@ class Op:
         except AttributeError:
             self._hash = hash(self._identity())
             return self._hash
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if k != "_hash"}  # hashes differ between processes
 
     def __str__(self) -> str:
         name = type(self).__name__
@@ -166,6 +170,9 @@ class Region:
 class Scatter(Op):
     """An array written region by region, in order."""
 
+    #: whether the array begins as a copy of the first input (and not from the regions alone)
+    base: bool = True
+
     def regions(self, reader: LengthReader, node: Apply) -> Sequence[Region]:
         raise NotImplementedError
 
@@ -173,8 +180,10 @@ class Scatter(Op):
 class KernelCall(Op):
     """A routine over whole arrays in memory."""
 
-    def kernel(self, reader: LengthReader, node: Apply) -> tuple[Kernel, tuple[Expr, ...], str]:
-        """The routine, its integer arguments, and what its failure means."""
+    def kernel(
+        self, reader: LengthReader, node: Apply
+    ) -> tuple[Kernel, tuple[Expr, ...], type[Exception], str]:
+        """The routine, its integer arguments, and the exception and message that its failure means."""
         raise NotImplementedError
 
 
@@ -211,6 +220,8 @@ def as_variable(
 def literal(x: bool | int | float | complex, dtype: str, name: str | None = None) -> Constant:
     """A Python number as a constant of a dtype; remembered as written, for printing."""
     array = np.asarray(x).astype(dtype)
+    if isinstance(x, float) and config.floatX == "float32" and abs(x) < 3e38:
+        array = np.asarray(x, "float32").astype(dtype)  # as in Theano: the precision that was asked for
     return tensor_constant(array, dtype, name, x if isinstance(x, int) and not isinstance(x, bool) else None)
 
 

@@ -1,7 +1,7 @@
 """Shared variables: roots with a value behind them, which functions read and may update.
 
 The value lives in a `Container`. Functions hold the container, so that a change is seen by all of them, and an
-update replaces the array in it.
+update replaces the array in it: nobody who took the old array sees it change.
 """
 
 from __future__ import annotations
@@ -23,33 +23,55 @@ class Container:
     def __init__(self, value: Any) -> None:
         self.value = value
 
+    def __repr__(self) -> str:
+        return f"<{self.value!r}>"
+
 
 class SharedVariable(Variable):
-    """A variable with a value. Made by `shared`."""
+    """A variable with a value. Made by `shared`.
 
-    __slots__ = ("container", "default_update")
+    `default_update`, if set, is the value it takes after each call of a function that uses it and does not
+    update it otherwise.
+    """
+
+    __slots__ = ("allow_downcast", "container", "default_update", "strict")
 
     def __init__(
-        self, type: TensorType, value: Any, name: str | None = None, container: Container | None = None
+        self,
+        type: TensorType,
+        value: Any,
+        name: str | None = None,
+        container: Container | None = None,
+        strict: bool = False,
+        allow_downcast: bool | None = None,
     ) -> None:
         super().__init__(type, name)
         self.container = container or Container(value)
         self.default_update: Any = None
+        self.strict = strict
+        self.allow_downcast = allow_downcast
 
     def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> np.ndarray:
-        """The value: a copy, or with `borrow` the array itself."""
+        """The value: a copy, or with `borrow` the array itself (0-d for a scalar).
+
+        >>> shared(2.0).get_value()
+        array(2.)
+        """
         return self.container.value if borrow else self.container.value.copy()
 
     def set_value(self, value: Any, borrow: bool = False) -> None:
-        """A new value of the same dtype and rank (TypeError otherwise); lengths may change.
+        """A new value of the same rank, whose dtype fits without loss (TypeError otherwise); lengths may change.
 
         The array is copied unless `borrow`, with which later changes of it are seen by functions.
+
+        >>> w = shared(2.0)
+        >>> w.set_value(3)
         """
-        array = self.type.filter(value, allow_downcast=None)
+        array = self.type.filter(value, self.strict, self.allow_downcast)
         self.container.value = array if borrow else np.array(array, order="C")
 
     def zero(self, borrow: bool = False) -> None:
-        """Sets all elements to 0."""
+        """Sets all elements to 0: in a new array, or with `borrow` in the one that is there."""
         if borrow:
             self.container.value[...] = 0
         else:
@@ -57,7 +79,9 @@ class SharedVariable(Variable):
 
     def clone(self, name: str | None = None) -> SharedVariable:
         """Another variable with the same container."""
-        return SharedVariable(self.type, None, name or self.name, self.container)
+        return SharedVariable(
+            self.type, None, name or self.name, self.container, self.strict, self.allow_downcast
+        )
 
 
 def shared(
@@ -72,7 +96,9 @@ def shared(
     """A shared variable from a number or an array.
 
     A Python float is float64 and an int int64 whatever floatX is; an array keeps its dtype. Lengths may change
-    later (`set_value`), unless `shape` (or, as in Theano, `broadcastable`) fixes some.
+    later (`set_value`), unless `shape` (or, as in Theano, `broadcastable`) fixes some. The array is copied
+    unless `borrow`. `strict` and `allow_downcast` say what `set_value` may convert: nothing, or anything.
+    Raises TypeError on anything that is not numbers: lists too, whose dtype would be a guess.
 
     >>> shared(1.5, name="w").get_value()
     array(1.5)
@@ -83,11 +109,14 @@ def shared(
         raise TypeError(
             f"shared takes a number or a NumPy array, got {type(value).__name__}: use numpy.asarray(...) on lists"
         )
-    array = np.array(value, order="C", copy=True) if not (borrow and isinstance(value, np.ndarray)) else value
-    if array.dtype == object:
-        raise TypeError("shared takes numbers; this array holds Python objects")
+    given = np.asarray(value)
+    if given.dtype.kind not in "biufc":
+        raise TypeError(f"shared takes numbers; this array holds {given.dtype}")
     lengths = (
-        shape if shape is not None else broadcastable if broadcastable is not None else (None,) * array.ndim
+        shape if shape is not None else broadcastable if broadcastable is not None else (None,) * given.ndim
     )
-    kind = TensorType(array.dtype, lengths)
-    return SharedVariable(kind, kind.filter(array), name)
+    kind = TensorType(given.dtype, lengths)
+    array = kind.filter(given)
+    if not borrow:
+        array = np.array(array, order="C", copy=True)
+    return SharedVariable(kind, array, name, strict=strict, allow_downcast=allow_downcast)

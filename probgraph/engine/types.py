@@ -91,7 +91,7 @@ class TensorType(Type):
         value can be stored exactly (a Python float in a float32 scalar only under floatX=float32). `strict`
         takes nothing but an array of the very dtype. Raises TypeError with what was given and what is needed.
         """
-        if type(value) is np.ndarray and value.dtype.name == self.dtype:
+        if type(value) is np.ndarray and value.dtype.name == self.dtype and value.dtype.isnative:
             array = value
         elif strict:
             raise TypeError(

@@ -421,6 +421,7 @@ class Join(Scatter):
     """Arrays laid end to end along an axis."""
 
     __props__ = ("axis",)
+    base = False
 
     def __init__(self, axis: int) -> None:
         self.axis = axis

@@ -1,0 +1,298 @@
+"""Loaded programs behind Python faces: a graph as a function of arrays, a density over R^n, a map over rows."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from probgraph.engine import loops, toolchain
+from probgraph.engine.graph import FunctionGraph, Variable, graph_inputs, rebuild
+from probgraph.engine.loops import Literal, Program
+from probgraph.engine.lower import lower
+from probgraph.engine.render_c import RUN, Renderer, density_entry, rows_entry
+from probgraph.engine.rewrite import run_passes
+from probgraph.engine.rules import DECOMPOSE, FAST_RUN
+from probgraph.engine.shared import SharedVariable
+from probgraph.engine.types import TensorType
+
+#: arrays up to this many bytes are copied into memory whose address is known beforehand
+_SMALL = 4096
+
+
+class ProgramError(RuntimeError):
+    """A compiled program reported a failure that it does not know: an error of this library."""
+
+
+def c_text(program: Program, entries: Sequence[str]) -> str:
+    """The C file of a program with these entries, using vector math where this machine has it."""
+    return Renderer(program, toolchain.vector_functions()).file(entries)
+
+
+def raise_failure(program: Program, code: int, values: Sequence[int]) -> None:
+    """The exception that a program's nonzero return stands for."""
+    if not 0 < code <= len(program.failures):
+        raise ProgramError(f"a compiled program returned {code}")
+    failure = program.failures[code - 1]
+    raise failure.exception(failure.message.format(*values))
+
+
+def _static_size(shape: Sequence[int | None]) -> int | None:
+    return None if None in shape else int(np.prod(shape, dtype=np.int64))
+
+
+class CompiledGraph:
+    """A graph as C, called with one array for each input.
+
+    The arrays have the inputs' dtypes and ranks; the results are fresh arrays. Raises NoCompilerError without
+    a compiler and NotImplementedError, naming the operation, if the graph has one that is not lowered.
+    """
+
+    def __init__(self, graph: FunctionGraph) -> None:
+        graph = FunctionGraph(graph.inputs, run_passes(graph.outputs, DECOMPOSE))
+        self.program = program = lower(graph)
+        self.c_text = c_text(program, [RUN])
+        self._library = toolchain.load(self.c_text)
+        # Called with the interpreter lock held: the memory below is this object's, for one call at a time.
+        handle = ctypes.PyDLL(None, handle=self._library._handle)
+        self._run = handle.run
+        self._prepare = handle.prepare
+        self._keep = list(program.constants.values())
+        self._allocate(graph)
+
+    def _allocate(self, graph: FunctionGraph) -> None:
+        program = self.program
+        buffers = [b for b in program.buffers if b.role != "scratch"]
+        inputs, outputs = len(graph.inputs), len(graph.outputs)
+        self._table = (ctypes.c_void_p * (len(buffers) + 1))()
+        self._lengths = (ctypes.c_int64 * max(len(program.lengths), 1))()
+        self._values = (ctypes.c_int64 * 8)()
+        ranks = sum(len(shape) for shape in program.output_shapes)
+        self._sizes = (ctypes.c_int64 * (ranks + 1))()
+        for k, b in enumerate(buffers):
+            if b.role == "constant":
+                self._table[k] = program.constants[b.name].ctypes.data
+        self._dynamic = bool(program.lengths or program.checks) or not all(
+            isinstance(n, Literal) for shape in program.output_shapes for n in shape
+        )
+        self._owned_inputs: list[tuple[int, np.ndarray]] = []
+        self._passed_inputs: list[tuple[int, tuple[int, ...], str]] = []
+        length = 0
+        for k, v in enumerate(graph.inputs):
+            size = _static_size(v.type.shape)
+            if size is not None and size * np.dtype(v.dtype).itemsize <= _SMALL:
+                owned = np.zeros(v.type.shape, v.dtype)
+                self._owned_inputs.append((k, owned))
+                self._table[k] = owned.ctypes.data
+            else:
+                unknown = tuple(axis for axis, n in enumerate(v.type.shape) if n is None)
+                self._passed_inputs.append((k, tuple((axis, length + i) for i, axis in enumerate(unknown)), v.dtype))
+                length += len(unknown)
+        self._owned_outputs: list[np.ndarray] | None = None
+        self._first_output = inputs
+        shapes = [tuple(n.value for n in s) if all(isinstance(n, Literal) for n in s) else None for s in program.output_shapes]
+        dtypes = [v.dtype for v in graph.outputs]
+        sizes = [None if s is None else int(np.prod(s)) * np.dtype(d).itemsize for s, d in zip(shapes, dtypes, strict=True)]
+        if not self._dynamic and all(size <= _SMALL for size in sizes):
+            self._owned_outputs = [np.empty(s, d) for s, d in zip(shapes, dtypes, strict=True)]
+            for k, array in enumerate(self._owned_outputs):
+                self._table[inputs + k] = array.ctypes.data
+        self._output_shapes = shapes
+        self._output_dtypes = dtypes
+        self._scratch_slot = inputs + outputs + sum(b.role == "constant" for b in buffers)
+        self._scratch: Any = None
+        if not self._dynamic:
+            self._prepare_call()
+
+    def _prepare_call(self) -> None:
+        """Checks the lengths, and learns those of the outputs and the scratch."""
+        code = self._prepare(self._table, self._lengths, self._values, self._sizes)
+        if code:
+            raise_failure(self.program, code, self._values)
+        sizes = iter(self._sizes)
+        self._output_shapes = [tuple(next(sizes) for _ in shape) for shape in self.program.output_shapes]
+        needed = next(sizes)
+        if self._scratch is None or needed > len(self._scratch):
+            self._scratch = ctypes.create_string_buffer(max(needed, 1) + 64)
+            # The scratch's parts are aligned relative to its start.
+            address = ctypes.addressof(self._scratch)
+            self._table[self._scratch_slot] = address + -address % 64
+
+    def __call__(self, arrays: Sequence[Any]) -> list[np.ndarray]:
+        table = self._table
+        for k, owned in self._owned_inputs:
+            owned[...] = arrays[k]
+        alive = []
+        for k, unknown, dtype in self._passed_inputs:
+            array = np.ascontiguousarray(arrays[k], dtype=dtype)
+            alive.append(array)
+            table[k] = array.ctypes.data
+            for axis, slot in unknown:
+                self._lengths[slot] = array.shape[axis]
+        if self._dynamic:
+            self._prepare_call()
+        outputs = self._owned_outputs
+        if outputs is None:
+            outputs = [np.empty(s, d) for s, d in zip(self._output_shapes, self._output_dtypes, strict=True)]
+            for k, array in enumerate(outputs, self._first_output):
+                table[k] = array.ctypes.data
+            code = self._run(table, self._lengths, self._values)
+            if code:
+                raise_failure(self.program, code, self._values)
+            return outputs
+        code = self._run(table, self._lengths, self._values)
+        if code:
+            raise_failure(self.program, code, self._values)
+        return [array.copy() for array in outputs]
+
+
+# ------------------------------------------------------------------------------------ over R^n
+
+
+def _closed(roots: Sequence[Variable], outputs: Sequence[Variable]) -> tuple[FunctionGraph, list[SharedVariable]]:
+    """The outputs rewritten, with the shared variables among them as inputs of known shape."""
+    shared = [v for v in graph_inputs(outputs, stop=roots) if isinstance(v, SharedVariable)]
+    fixed = [Variable(TensorType(v.dtype, v.container.value.shape), v.name) for v in shared]
+    new = rebuild(outputs, dict(zip(shared, fixed, strict=True)))
+    new = run_passes(run_passes(new, FAST_RUN), DECOMPOSE)
+    return FunctionGraph([*roots, *fixed], new), shared
+
+
+def _offsets(roots: Sequence[Variable]) -> tuple[list[int], int]:
+    offsets: list[int] = []
+    dim = 0
+    for v in roots:
+        size = _static_size(v.type.shape)
+        if size is None or v.dtype != "float64":
+            raise TypeError(f"{v} is a {v.type}: the roots of a density are float64 and of known shape")
+        offsets.append(dim)
+        dim += size
+    return offsets, dim
+
+
+class _Memory:
+    """The pointers to constants and scratch that one thread hands to a program, and what they point to."""
+
+    def __init__(self, program: Program, arrays: Sequence[np.ndarray], scratch: int) -> None:
+        self._alive = [np.ascontiguousarray(a) for a in arrays]
+        self._scratch = ctypes.create_string_buffer(scratch + 64)
+        address = ctypes.addressof(self._scratch)
+        pointers = [a.ctypes.data for a in self._alive] + [address + -address % 64]
+        self._table = (ctypes.c_void_p * len(pointers))(*pointers)
+        self.address = ctypes.addressof(self._table)
+
+
+class _Loaded:
+    """What a density and a map over rows share: a program of static shape over parts of a vector."""
+
+    def __init__(self, roots: Sequence[Variable], outputs: Sequence[Variable]) -> None:
+        self.offsets, self.dim = _offsets(roots)
+        graph, self.shared = _closed(roots, outputs)
+        self.graph = graph
+        self.program = program = lower(graph)
+        if program.lengths or not all(isinstance(n, Literal) for s in program.output_shapes for n in s):
+            raise NotImplementedError("a density needs values of known shape; some length is known only at the call")
+        self.shapes = [tuple(n.value for n in shape) for shape in program.output_shapes]
+        # The pointers handed over are the shared inputs, the constants and the scratch, in this order.
+        program.buffers = _extras_after_outputs(program, len(roots))
+        self.extras = len(self.shared) + len(program.constants)
+
+    def load(self, entry: str, name: str) -> None:
+        self.c_text = c_text(self.program, [entry])
+        self.library = toolchain.load(self.c_text, name)
+        self._scratch = _scratch_size(self.program)
+
+    def memory(self) -> _Memory:
+        """Constants, the shared variables' present values, and scratch of its own: for one thread."""
+        arrays = [np.array(v.container.value, order="C") for v in self.shared]
+        for v, array in zip(self.shared, arrays, strict=True):
+            wanted = self.program.input_shapes[len(self.offsets) + self.shared.index(v)]
+            if array.shape != tuple(wanted):
+                raise ValueError(f"{v} has shape {array.shape}; the density was compiled for {tuple(wanted)}")
+        return _Memory(self.program, [*arrays, *self.program.constants.values()], self._scratch)
+
+
+def _extras_after_outputs(program: Program, roots: int) -> list[Any]:
+    inputs = program.buffers_of("input")
+    return [
+        *inputs[:roots],
+        *program.buffers_of("output"),
+        *inputs[roots:],
+        *program.buffers_of("constant"),
+        *program.buffers_of("scratch"),
+    ]
+
+
+def _scratch_size(program: Program) -> int:
+    total = 0
+    for b in program.buffers_of("scratch"):
+        assert isinstance(b.size, loops.Literal)
+        total += b.size.value * np.dtype(b.dtype).itemsize + 64
+    return total
+
+
+class CompiledDensity:
+    """A log density and its gradient over R^dim as `int density(q, grad, logp, data)`.
+
+    `address` is that function's; each thread hands over a `data` of its own, from `new_data()`.
+    """
+
+    def __init__(self, roots: Sequence[Variable], logp: Variable, gradients: Sequence[Variable]) -> None:
+        loaded = _Loaded(roots, [logp, *gradients])
+        self.dim = loaded.dim
+        loaded.load(density_entry(loaded.offsets, loaded.extras, True), "density")
+        self._loaded = loaded
+        self.c_text = loaded.c_text
+        self.program = loaded.program
+        self.address: int = ctypes.cast(loaded.library.density, ctypes.c_void_p).value or 0
+
+    def new_data(self) -> _Memory:
+        return self._loaded.memory()
+
+
+def compile_density(roots: Sequence[Variable], logp: Variable, gradients: Sequence[Variable]) -> CompiledDensity:
+    """A scalar and its gradients by float64 roots of known shape, as one C function over their concatenation.
+
+    Raises NoCompilerError without a compiler, NotImplementedError if an operation is not lowered.
+    """
+    return CompiledDensity(roots, logp, gradients)
+
+
+def compile_rows(
+    roots: Sequence[Variable], outputs: Sequence[Variable]
+) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """Values of `outputs` for many positions at once: (n, dim) -> a list of (n, *shape).
+
+    The roots are consecutive parts of a row. Errors as in `compile_density`.
+    """
+    loaded = _Loaded(roots, outputs)
+    sizes = [(int(np.prod(s)), v.dtype) for s, v in zip(loaded.shapes, loaded.graph.outputs, strict=True)]
+    loaded.load(rows_entry(loaded.offsets, loaded.dim, sizes, loaded.extras, True), "rows")
+    function = loaded.library.rows
+    function.restype = ctypes.c_int64
+
+    def rows(q: np.ndarray) -> list[np.ndarray]:
+        q = np.ascontiguousarray(q, dtype=np.float64)
+        if q.ndim != 2 or q.shape[1] != loaded.dim:
+            raise ValueError(f"rows of length {loaded.dim} are needed, got shape {q.shape}")
+        results = [
+            np.empty((len(q), *s), d) for s, (_, d) in zip(loaded.shapes, sizes, strict=True)
+        ]
+        pointers = (ctypes.c_void_p * max(len(results), 1))(*(r.ctypes.data for r in results))
+        memory = loaded.memory()
+        values, code = (ctypes.c_int64 * 8)(), ctypes.c_int(0)
+        function(
+            ctypes.c_int64(len(q)),
+            ctypes.c_void_p(q.ctypes.data),
+            pointers,
+            ctypes.c_void_p(memory.address),
+            values,
+            ctypes.byref(code),
+        )
+        if code.value:
+            raise_failure(loaded.program, code.value, values)
+        return results
+
+    return rows

@@ -1,0 +1,106 @@
+"""Loops run in Python, statement by statement: the living definition of the loop language. Slow on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from probgraph.engine.loops import (
+    Accumulate,
+    Call,
+    Compute,
+    Convert,
+    Declare,
+    Expr,
+    For,
+    Let,
+    Literal,
+    Load,
+    Local,
+    Name,
+    Program,
+    Require,
+    Statement,
+    Store,
+    Update,
+)
+
+
+def run(program: Program, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The program's outputs for these inputs (arrays of the buffers' dtypes, in the order of its inputs)."""
+    machine = _Machine(program)
+    for buffer, array in zip(program.buffers_of("input"), inputs, strict=True):
+        machine.memory[buffer.name] = np.ascontiguousarray(array).reshape(-1)
+    unknown = iter(program.lengths)
+    for array, lengths in zip(inputs, program.input_shapes, strict=True):
+        for n, known in zip(array.shape, lengths, strict=True):
+            if known is None:
+                machine.names[next(unknown)] = n
+    machine.memory.update({name: np.asarray(data).reshape(-1) for name, data in program.constants.items()})
+    with np.errstate(all="ignore"):
+        machine.execute(program.checks)
+        for buffer in program.buffers:
+            if buffer.role in ("output", "scratch"):
+                machine.memory[buffer.name] = np.zeros(int(machine.value(buffer.size)), buffer.dtype)
+        machine.execute(program.body)
+        shapes = [tuple(int(machine.value(n)) for n in shape) for shape in program.output_shapes]
+    outputs = [machine.memory[b.name] for b in program.buffers_of("output")]
+    return [array.reshape(shape) for array, shape in zip(outputs, shapes, strict=True)]
+
+
+class _Machine:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.memory: dict[str, np.ndarray] = {}
+        self.names: dict[str, Any] = {}
+
+    def value(self, e: Expr) -> Any:
+        match e:
+            case Literal():
+                return np.dtype(e.dtype).type(e.value)
+            case Name():
+                return self.names[e.name]
+            case Load():
+                return self.memory[e.buffer][int(self.value(e.index))]
+            case Convert():
+                return np.asarray(self.value(e.arg)).astype(e.dtype)[()]
+            case Compute():
+                return np.asarray(e.function.python(*map(self.value, e.args))).astype(e.dtype)[()]
+        raise TypeError(f"{e} is not an expression of the loop language")
+
+    def execute(self, statements: Sequence[Statement]) -> None:
+        for s in statements:
+            match s:
+                case Let() | Declare():
+                    self.names[s.name] = self.value(s.value)
+                case Update():
+                    before = self.names[s.name]
+                    result = s.function.python(before, self.value(s.value))
+                    self.names[s.name] = np.asarray(result).astype(np.asarray(before).dtype)[()]
+                case Store():
+                    self.memory[s.buffer][int(self.value(s.index))] = self.value(s.value)
+                case Accumulate():
+                    place = int(self.value(s.index))
+                    array = self.memory[s.buffer]
+                    array[place] = s.function.python(array[place], self.value(s.value))
+                case Local():
+                    self.memory[s.name] = np.zeros(s.size, s.dtype)
+                case For():
+                    for i in range(int(self.value(s.start)), int(self.value(s.stop)), s.step):
+                        self.names[s.variable] = np.int64(i)
+                        self.execute(s.body)
+                case Require():
+                    if not self.value(s.condition):
+                        self.fail(s.failure, [self.value(v) for v in s.values])
+                case Call():
+                    arrays = [self.memory[b] for b in s.buffers]
+                    if s.kernel.python(arrays, [int(self.value(n)) for n in s.sizes]):
+                        self.fail(s.failure, [])
+                case _:
+                    raise TypeError(f"{s} is not a statement of the loop language")
+
+    def fail(self, code: int, values: Sequence[Any]) -> None:
+        failure = self.program.failures[code - 1]
+        raise failure.exception(failure.message.format(*values))
