@@ -35,8 +35,7 @@ def raise_failure(program: Program, code: int, values: Sequence[int]) -> None:
     """The exception that a program's nonzero return stands for."""
     if not 0 < code <= len(program.failures):
         raise ProgramError(f"a compiled program returned {code}")
-    failure = program.failures[code - 1]
-    raise failure.exception(failure.message.format(*values))
+    raise program.failures[code - 1].error(values)
 
 
 def _static_size(shape: Sequence[int | None]) -> int | None:
@@ -88,13 +87,21 @@ class CompiledGraph:
                 self._table[k] = owned.ctypes.data
             else:
                 unknown = tuple(axis for axis, n in enumerate(v.type.shape) if n is None)
-                self._passed_inputs.append((k, tuple((axis, length + i) for i, axis in enumerate(unknown)), v.dtype))
+                self._passed_inputs.append(
+                    (k, tuple((axis, length + i) for i, axis in enumerate(unknown)), v.dtype)
+                )
                 length += len(unknown)
         self._owned_outputs: list[np.ndarray] | None = None
         self._first_output = inputs
-        shapes = [tuple(n.value for n in s) if all(isinstance(n, Literal) for n in s) else None for s in program.output_shapes]
+        shapes = [
+            tuple(n.value for n in s) if all(isinstance(n, Literal) for n in s) else None
+            for s in program.output_shapes
+        ]
         dtypes = [v.dtype for v in graph.outputs]
-        sizes = [None if s is None else int(np.prod(s)) * np.dtype(d).itemsize for s, d in zip(shapes, dtypes, strict=True)]
+        sizes = [
+            None if s is None else int(np.prod(s)) * np.dtype(d).itemsize
+            for s, d in zip(shapes, dtypes, strict=True)
+        ]
         if not self._dynamic and all(size <= _SMALL for size in sizes):
             self._owned_outputs = [np.empty(s, d) for s, d in zip(shapes, dtypes, strict=True)]
             for k, array in enumerate(self._owned_outputs):
@@ -151,7 +158,9 @@ class CompiledGraph:
 # ------------------------------------------------------------------------------------ over R^n
 
 
-def _closed(roots: Sequence[Variable], outputs: Sequence[Variable]) -> tuple[FunctionGraph, list[SharedVariable]]:
+def _closed(
+    roots: Sequence[Variable], outputs: Sequence[Variable]
+) -> tuple[FunctionGraph, list[SharedVariable]]:
     """The outputs rewritten, with the shared variables among them as inputs of known shape."""
     shared = [v for v in graph_inputs(outputs, stop=roots) if isinstance(v, SharedVariable)]
     fixed = [Variable(TensorType(v.dtype, v.container.value.shape), v.name) for v in shared]
@@ -193,7 +202,9 @@ class _Loaded:
         self.graph = graph
         self.program = program = lower(graph)
         if program.lengths or not all(isinstance(n, Literal) for s in program.output_shapes for n in s):
-            raise NotImplementedError("a density needs values of known shape; some length is known only at the call")
+            raise NotImplementedError(
+                "a density needs values of known shape; some length is known only at the call"
+            )
         self.shapes = [tuple(n.value for n in shape) for shape in program.output_shapes]
         # The pointers handed over are the shared inputs, the constants and the scratch, in this order.
         program.buffers = _extras_after_outputs(program, len(roots))
@@ -252,7 +263,9 @@ class CompiledDensity:
         return self._loaded.memory()
 
 
-def compile_density(roots: Sequence[Variable], logp: Variable, gradients: Sequence[Variable]) -> CompiledDensity:
+def compile_density(
+    roots: Sequence[Variable], logp: Variable, gradients: Sequence[Variable]
+) -> CompiledDensity:
     """A scalar and its gradients by float64 roots of known shape, as one C function over their concatenation.
 
     Raises NoCompilerError without a compiler, NotImplementedError if an operation is not lowered.
@@ -277,9 +290,7 @@ def compile_rows(
         q = np.ascontiguousarray(q, dtype=np.float64)
         if q.ndim != 2 or q.shape[1] != loaded.dim:
             raise ValueError(f"rows of length {loaded.dim} are needed, got shape {q.shape}")
-        results = [
-            np.empty((len(q), *s), d) for s, (_, d) in zip(loaded.shapes, sizes, strict=True)
-        ]
+        results = [np.empty((len(q), *s), d) for s, (_, d) in zip(loaded.shapes, sizes, strict=True)]
         pointers = (ctypes.c_void_p * max(len(results), 1))(*(r.ctypes.data for r in results))
         memory = loaded.memory()
         values, code = (ctypes.c_int64 * 8)(), ctypes.c_int(0)

@@ -84,22 +84,25 @@ class Lengths:
         a, b = self.resolve(a), self.resolve(b)
         if a == b:
             return a
-        message = f"{who.op}: Input dimension mis-match. ({_names(who)} have lengths {{0}} and {{1}} along an axis)"
+        given = (a, b)
+        message = (
+            f"{who.op}: Input dimension mis-match. ({_names(who)} have lengths {{0}} and {{1}} along an axis)"
+        )
         if isinstance(a, Literal) and isinstance(b, Literal):
-            raise ValueError(message.format(a.value, b.value))
+            raise Failure(ValueError, message).error(n.value for n in given)
         if not isinstance(a, Name) or (isinstance(b, Name) and _number(b) > _number(a)):
             a, b = b, a
         if isinstance(a, Name) and not _mentions(b, a.name):
-            self._check(Require(Compute(loops._EQ, (a, b), "bool"), 0, (a, b)), ValueError, message)
+            self._check(Require(Compute(loops._EQ, (a, b), "bool"), 0, given), ValueError, message)
             self._stands_for[a.name] = b
             return b
-        self._check(Require(loops.equal(a, b), 0, (a, b)), ValueError, message)
+        self._check(Require(loops.equal(a, b), 0, given), ValueError, message)
         return a
 
     def require(self, condition: Expr, exception: type[Exception], message: str, *values: Expr) -> None:
         if isinstance(condition, Literal):
             if not condition.value:
-                raise exception(message.format(*(getattr(v, "value", "?") for v in values)))
+                raise Failure(exception, message).error(getattr(v, "value", "?") for v in values)
             return
         self._check(Require(condition, 0, values), exception, message)
 
@@ -138,7 +141,9 @@ class Lengths:
     def _unrolled(self, node: Apply, index: tuple[Expr, ...]) -> Expr:
         over = node.op.reduced(self, node)
         if len(over) != 1 or not isinstance(over[0], Literal) or over[0].value > 8:
-            raise NotImplementedError(f"a length that depends on {node}, which is computed, is only known in NumPy")
+            raise NotImplementedError(
+                f"a length that depends on {node}, which is computed, is only known in NumPy"
+            )
         function, identity, dtype = node.op.combination(node)
         result: Expr = Literal(identity, dtype)
         for i in range(over[0].value):

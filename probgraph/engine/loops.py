@@ -195,12 +195,18 @@ class Failure:
     exception: type[Exception]
     message: str
 
+    def error(self, values: Iterable[Any] = ()) -> Exception:
+        """The exception; a message may hold braces of its own, so only the numbered places are filled."""
+        message = self.message
+        for k, value in enumerate(values):
+            message = message.replace(f"{{{k}}}", str(value))
+        return self.exception(message)
+
 
 @dataclass
 class Program:
     """Statements over buffers. `lengths` are the integer parameters, one for each axis of unknown length of an
     input; `constants` holds the arrays behind the buffers of that role."""
-
 
     buffers: list[Buffer]
     lengths: list[str]

@@ -299,15 +299,17 @@ class _Lowering:
         )
 
     def _emit(self, tasks: Sequence[Task]) -> None:
-        for length, members in _grouped(tasks):
-            if length is None:
-                for task in members:
+        for group in _grouped(tasks):
+            if group.length is None:
+                for task in group.tasks:
                     self._perform(task)
             else:
-                self._loop(length, members)
+                self._loop(group.length, group.tasks)
 
     def _loop(self, length: Expr, members: Sequence[Task]) -> None:
-        begun = [t for t in members if t.kind == "reduce" and t.remaining[0].out is None and t.accumulator is None]
+        begun = [
+            t for t in members if t.kind == "reduce" and t.remaining[0].out is None and t.accumulator is None
+        ]
         for task in begun:
             self._begin(task)
         variable = Name(f"i{self._number()}")
@@ -385,7 +387,9 @@ class _Lowering:
                 buffer = self.buffer_of[task.variable]
                 function = task.region.function
                 statements.append(
-                    Store(buffer, place, value) if function is None else Accumulate(buffer, place, function, value)
+                    Store(buffer, place, value)
+                    if function is None
+                    else Accumulate(buffer, place, function, value)
                 )
             case "kernel":
                 kernel, sizes, exception, message = task.node.op.kernel(self, task.node)
@@ -485,7 +489,10 @@ class _Lowering:
         """An index as a name or a small sum; what it takes work to compute is computed once."""
         if isinstance(e, Name | Literal):
             return e
-        if any(isinstance(part, Load) or (isinstance(part, Compute) and part.function is loops._CHOOSE) for part in loops.walk_expr(e)):
+        if any(
+            isinstance(part, Load) or (isinstance(part, Compute) and part.function is loops._CHOOSE)
+            for part in loops.walk_expr(e)
+        ):
             return self._let(e)
         return e
 
@@ -522,7 +529,9 @@ class _Lowering:
         return {
             v
             for v in again
-            if not all(isinstance(node, Apply) and node.outputs[0] in again for node, _ in self.graph.clients[v])
+            if not all(
+                isinstance(node, Apply) and node.outputs[0] in again for node, _ in self.graph.clients[v]
+            )
         }
 
 
@@ -540,26 +549,63 @@ def _both_add(a: Task, b: Task) -> bool:
     )
 
 
-def _grouped(tasks: Sequence[Task]) -> list[tuple[Expr | None, list[Task]]]:
+@dataclass(eq=False)
+class _Group:
+    """Tasks that share a loop over `length`; None for what needs no loop."""
+
+    length: Expr | None
+    tasks: list[Task]
+
+
+def _grouped(tasks: Sequence[Task]) -> list[_Group]:
     """Tasks in order, put together in loops as far as what they need of each other allows."""
-    groups: list[tuple[Expr | None, list[Task]]] = []
-    place: dict[Task, int] = {}
+    groups: list[_Group] = []
+    home: dict[Task, _Group] = {}
     for task in tasks:
         earliest = 0
+        needed: list[_Group] = []
+        barred: list[_Group] = []
         for other, fusible in task.needs:
-            if other in place:
-                together = fusible and _same_round(other, task)
-                earliest = max(earliest, place[other] if together else place[other] + 1)
+            if other in home:
+                position = groups.index(home[other])
+                needed.append(home[other])
+                if not (fusible and _same_round(other, task)):
+                    barred.append(home[other])
+                    position += 1
+                earliest = max(earliest, position)
         length = task.remaining[0].length if task.remaining else None
-        for position in range(earliest, len(groups)):
-            if groups[position][0] == length:
-                groups[position][1].append(task)
-                break
-        else:
-            position = len(groups)
-            groups.append((length, [task]))
-        place[task] = position
+        group = next((g for g in groups[earliest:] if g.length == length), None)
+        if group is None and length is not None:
+            group = _postponed(groups, needed, barred, length)
+        if group is None:
+            group = _Group(length, [])
+            groups.append(group)
+        group.tasks.append(task)
+        home[task] = group
     return groups
+
+
+def _postponed(
+    groups: list[_Group], needed: Sequence[_Group], barred: Sequence[_Group], length: Expr
+) -> _Group | None:
+    """A loop of this length that can wait until everything in `needed` is done, moved behind that.
+
+    It may be needed itself, but not be `barred`. What needs the loop moves along with it, in order; so nothing
+    else that is needed may be among that.
+    """
+    for place, group in enumerate(groups):
+        if group.length != length or group in barred:
+            continue
+        moving = [group]
+        members = set(group.tasks)
+        for later in groups[place + 1 :]:
+            if any(other in members for task in later.tasks for other, _ in task.needs):
+                moving.append(later)
+                members.update(later.tasks)
+        if not any(g in moving[1:] for g in needed):
+            groups[:] = [g for g in groups if g not in moving] + moving
+            return group
+    return None
 
 
 def _same_round(first: Task, second: Task) -> bool:

@@ -81,7 +81,9 @@ class Renderer:
             case Convert():
                 return self.converted(self.expr(e.arg), e.arg.dtype, e.dtype)
             case Compute():
-                return self.applied(e.function, [a.dtype for a in e.args], list(map(self.expr, e.args)), e.dtype)
+                return self.applied(
+                    e.function, [a.dtype for a in e.args], list(map(self.expr, e.args)), e.dtype
+                )
         raise TypeError(f"{e} is not an expression of the loop language")
 
     def converted(self, text: str, given: str, wanted: str) -> str:
@@ -89,7 +91,9 @@ class Renderer:
             return f"({text} != 0)"
         return f"(({C_TYPES[wanted]}){text})"
 
-    def applied(self, function: ScalarFunction, dtypes: Sequence[str], args: Sequence[str], dtype: str) -> str:
+    def applied(
+        self, function: ScalarFunction, dtypes: Sequence[str], args: Sequence[str], dtype: str
+    ) -> str:
         operand = dtypes[-1]
         template = function.template(operand)
         if function.support:
@@ -99,7 +103,9 @@ class Renderer:
             if not name.startswith(("pg_", "__builtin")) and name not in _BUILT_IN:
                 self._declare(name, len(args), operand, dtype)
         # Small integers are computed as int in C: the result must wrap as NumPy's does.
-        return f"(({C_TYPES[dtype]}){text})" if dtype in ("int8", "int16", "uint8", "uint16", "uint32") else text
+        return (
+            f"(({C_TYPES[dtype]}){text})" if dtype in ("int8", "int16", "uint8", "uint16", "uint32") else text
+        )
 
     def _declare(self, name: str, arity: int, operand: str, result: str) -> None:
         attribute = '__attribute__((simd("notinbranch"))) ' if name in self.vector else ""
@@ -119,7 +125,9 @@ class Renderer:
                     self.types[s.name] = s.value.dtype
                     text.append(f"{C_TYPES[s.value.dtype]} {s.name} = {self.expr(s.value)};")
                 case Update():
-                    text.append(f"{s.name} = {self._combined(s.function, s.name, s.value, self.types[s.name])};")
+                    text.append(
+                        f"{s.name} = {self._combined(s.function, s.name, s.value, self.types[s.name])};"
+                    )
                 case Store():
                     text.append(f"{s.buffer}[{self.expr(s.index)}] = {self.expr(s.value)};")
                 case Accumulate():
@@ -199,7 +207,11 @@ class Renderer:
         sizes = [n for shape in self.program.output_shapes for n in shape]
         read = {
             part.buffer
-            for e in (*sizes, *(b.size for b in self.scratch), *(e for c in self.program.checks for e in loops.expressions(c)))
+            for e in (
+                *sizes,
+                *(b.size for b in self.scratch),
+                *(e for c in self.program.checks for e in loops.expressions(c)),
+            )
             for part in loops.walk_expr(e)
             if isinstance(part, Load)
         }
@@ -248,7 +260,9 @@ def density_entry(offsets: Sequence[int], constants: int, scratch: bool) -> str:
     )
 
 
-def rows_entry(offsets: Sequence[int], dim: int, outputs: Sequence[tuple[int, str]], constants: int, scratch: bool) -> str:
+def rows_entry(
+    offsets: Sequence[int], dim: int, outputs: Sequence[tuple[int, str]], constants: int, scratch: bool
+) -> str:
     """`body` for each of `count` rows of q; output k of a row follows that of the row before."""
     pointers = [f"(void *)(q + r * {dim} + {k})" for k in offsets]
     outs = [f"({C_TYPES[dtype]} *)o[{k}] + r * {size}" for k, (size, dtype) in enumerate(outputs)]

@@ -102,5 +102,4 @@ class _Machine:
                     raise TypeError(f"{s} is not a statement of the loop language")
 
     def fail(self, code: int, values: Sequence[Any]) -> None:
-        failure = self.program.failures[code - 1]
-        raise failure.exception(failure.message.format(*values))
+        raise self.program.failures[code - 1].error(values)

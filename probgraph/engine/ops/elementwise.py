@@ -448,7 +448,7 @@ softplus = Elementwise(
 log1mexp = Elementwise(
     "log1mexp",
     numpy=lambda x: np.where(x > -np.log(2.0), np.log(-np.expm1(x)), np.log1p(-np.exp(x))),
-    vjp=lambda g, y, x: (g / (1 - exp(-x)),),
+    vjp=lambda g, y, x: (-g / expm1(-x),),
     expand=lambda x: switch(x > -np.log(2.0), log(-expm1(x)), log1p(-exp(x))),
     dtype=_real_floating,
 )

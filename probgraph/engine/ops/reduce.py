@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +12,10 @@ import numpy as np
 from probgraph.engine import loops
 from probgraph.engine.graph import Apply, Variable
 from probgraph.engine.loops import Expr, ScalarFunction
-from probgraph.engine.op import LengthReader, Reduction, ValueReader, as_variable
+from probgraph.engine.op import LengthReader, Op, Reduction, ValueReader, as_variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops.shape import dimshuffle, length
-from probgraph.engine.types import FLOATS, INTEGERS, TensorType, describe
+from probgraph.engine.types import COMPLEX, FLOATS, INTEGERS, TensorType, describe, to_float
 
 Axis = int | Sequence[int] | None
 
@@ -39,6 +40,11 @@ def _highest(dtype: str) -> Any:
     return np.inf if dtype in FLOATS else True if dtype == "bool" else int(np.iinfo(dtype).max)
 
 
+def _supremum(x: np.ndarray, axis: tuple[int, ...]) -> np.ndarray:
+    """The largest element, where no elements are no error: the lowest value."""
+    return np.max(x, axis=axis, initial=_lowest(x.dtype.name))
+
+
 def _product_vjp(g: Variable, y: Variable, x: Variable, axis: tuple[int, ...]) -> Variable:
     """Each element's cofactor, exact where elements are zero."""
     zeros = restored(sum(ew.cast(ew.eq(x, 0), "int64"), axis), x, axis)
@@ -58,6 +64,7 @@ COMBINE = {
         Combine("prod", np.prod, ew.mul, lambda d: 1, _product_vjp),
         Combine("max", np.max, ew.maximum, _lowest, lambda g, y, x, axis: g * ew.eq(x, y), True),
         Combine("min", np.min, ew.minimum, _highest, lambda g, y, x, axis: g * ew.eq(x, y), True),
+        Combine("supremum", _supremum, ew.maximum, _lowest, lambda g, y, x, axis: g * ew.eq(x, y)),
         Combine("any", np.any, ew.or_, lambda d: False, lambda g, y, x, axis: ew.zeros_like(x)),
         Combine("all", np.all, ew.and_, lambda d: True, lambda g, y, x, axis: ew.zeros_like(x)),
     )
@@ -90,7 +97,7 @@ class Reduce(Reduction):
         return [TensorType(self.dtype, kept)]
 
     def numpy(self, x: np.ndarray) -> np.ndarray:
-        if self.how.needs_elements and any(x.shape[a] == 0 for a in self.axis):
+        if self.how.needs_elements and builtins.any(x.shape[a] == 0 for a in self.axis):
             raise ValueError(_EMPTY.format(self.name, x.shape))
         with np.errstate(all="ignore"):
             if self.name in ("sum", "prod"):
@@ -169,7 +176,7 @@ def reduce(
 def _dtypes(name: str, given: str, dtype: str | None, acc_dtype: str | None) -> tuple[str, str]:
     if name in ("any", "all"):
         return "bool", "bool"
-    if name in ("max", "min"):
+    if name in ("max", "min", "supremum"):
         return given, given
     if dtype is None:
         whole = given == "bool" or given in INTEGERS
@@ -249,3 +256,52 @@ def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Var
 def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Variable:
     """The square root of `var`."""
     return ew.sqrt(var(x, axis, ddof, keepdims))
+
+
+class LogSumExp(Op):
+    """log(sum(exp(x))) along `axis` (a sorted tuple), finite wherever the result is. It becomes its parts."""
+
+    __props__ = ("axis",)
+
+    def __init__(self, axis: tuple[int, ...]) -> None:
+        self.axis = axis
+
+    def infer_type(self, x: Variable) -> list[TensorType]:
+        kept = [n for axis, n in enumerate(x.type.shape) if axis not in self.axis]
+        return [TensorType(x.dtype, kept)]
+
+    def numpy(self, x: np.ndarray) -> np.ndarray:
+        top = np.max(x, axis=self.axis, initial=-np.inf, keepdims=True)
+        top = np.where(np.isinf(top), np.zeros((), x.dtype), top)
+        with np.errstate(all="ignore"):
+            total = np.sum(np.exp(x - top), axis=self.axis, dtype="float64")
+            return np.asarray(np.log(total) + np.squeeze(top, self.axis)).astype(x.dtype)
+
+    def vjp(self, cotangents: Any, outputs: Any, inputs: Any) -> list[Variable]:
+        (g,), (y,), (x,) = cotangents, outputs, inputs
+        return [restored(g, x, self.axis) * ew.exp(x - restored(y, x, self.axis))]
+
+    def expand(self, x: Variable) -> Variable:
+        """Shifted by the largest element, so that nothing overflows; not by an infinite one."""
+        top = reduce("supremum", x, self.axis, keepdims=True)
+        top = ew.switch(ew.isinf(top), ew.zeros_like(top), top)
+        shifted = ew.log(sum(ew.exp(x - top), self.axis, keepdims=True)) + top
+        kept = [axis for axis in range(x.ndim) if axis not in self.axis]
+        return dimshuffle(shifted, kept)
+
+
+def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
+    """log(sum(exp(x))) along `axis`, without overflow; of nothing it is -inf.
+
+    >>> logsumexp(np.array([1000.0, 1000.0])).eval()
+    array(1000.69314718)
+    """
+    x = as_variable(x)
+    if x.dtype in COMPLEX:
+        raise TypeError(f"logsumexp is not defined for complex numbers (given {describe([x.type])})")
+    x = ew.cast(x, to_float(x.dtype))
+    axes = normalized_axes("logsumexp", axis, x.ndim)
+    if not axes:
+        return x
+    y = LogSumExp(axes)(x)
+    return restored(y, x, axes) if keepdims else y
