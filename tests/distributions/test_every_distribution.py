@@ -1,0 +1,265 @@
+"""Every distribution against the textbook's formula with 60 digits, SciPy, its own draws and finite differences."""
+
+from __future__ import annotations
+
+import mpmath as mp
+import numpy as np
+import pytest
+import scipy.stats as st
+from distribution_table import CASES, CLASSES, NAMES, TABLE
+
+import probgraph.distributions as public
+from probgraph.distributions.constraints import real
+from probgraph.distributions.known_signs import certainly
+from probgraph.engine.autodiff import grad
+from probgraph.engine.config import config
+from probgraph.engine.graph import Variable
+from probgraph.engine.types import TensorType
+
+each_case = pytest.mark.parametrize(("cls", "params"), CASES, ids=NAMES)
+each_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda c: c.__name__)
+
+
+def row(cls):
+    return TABLE[cls.__name__]
+
+
+def inside(cls, params):
+    """The table's points that lie in the support for these parameters."""
+    support = cls.dist(**params).support
+    points = np.array(row(cls).points, dtype="float64")
+    return points[support.holds(Variable(TensorType("float64", (None,)), "x")).eval(x=points)]
+
+
+@each_class
+def test_every_class_is_in_the_table_and_public(cls):
+    assert cls.__name__ in TABLE, f"{cls.__name__} needs a row in tests/distributions/distribution_table.py"
+    assert getattr(public, cls.__name__) is cls
+    assert cls.__doc__ and ">>>" in cls.__doc__
+
+
+@each_case
+def test_density_is_the_textbooks_to_the_last_digits(cls, params):
+    points = inside(cls, params)
+    assert len(points) >= 1
+    got = cls.dist(**params).logp(points).eval()
+    high = {name: mp.mpf(value) for name, value in params.items()}
+    for x, value in zip(points, np.broadcast_to(got, points.shape), strict=True):
+        exact = row(cls).exact(mp.mpf(float(x)), **high)
+        # Where large parts cancel, no formula in doubles can be better than their size.
+        assert abs(value - exact) <= 1e-12 * max(1, abs(exact)) + 4e-16 * scale_of_parts(cls, params, x), (
+            x,
+            exact,
+        )
+
+
+def scale_of_parts(cls, params, x):
+    match cls.__name__:
+        case "Poisson":
+            return abs(float(mp.loggamma(x + 1))) + x * abs(np.log(params["mu"])) + params["mu"]
+        case "Binomial":
+            n, p = params["n"], params["p"]
+            return 50 * (x + 1) + n * abs(np.log1p(-p))
+        case "Beta":
+            a, b = params["alpha"], params["beta"]
+            return a * abs(np.log(x)) + b * abs(np.log1p(-x))
+        case "Gamma":
+            return params["alpha"] * (5 + abs(np.log(x))) + params["beta"] * x
+        case _:
+            return 0.0
+
+
+@each_case
+def test_density_is_scipys(cls, params):
+    if row(cls).scipy is None:
+        pytest.skip("SciPy has no improper distributions")
+    frozen = row(cls).scipy(**{k: float(v) for k, v in params.items()})
+    points = np.array([frozen.ppf(q) for q in (0.01, 0.2, 0.5, 0.9, 0.99)])
+    points = points[points > 0] if cls.__name__ == "Gamma" else points
+    logpdf = frozen.logpmf if isinstance(frozen.dist, st.rv_discrete) else frozen.logpdf
+    np.testing.assert_allclose(cls.dist(**params).logp(points).eval(), logpdf(points), rtol=1e-8, atol=1e-8)
+
+
+@each_case
+def test_outside_the_support_is_minus_infinity_and_never_nan(cls, params):
+    dist = cls.dist(**params)
+    x = Variable(TensorType("float64", (None,)), "x")
+    bad = [*row(cls).outside, np.nan, np.inf, -np.inf]
+    bad = [b for b in bad if not (dist.support.holds(x).eval(x=[b])[0])]
+    assert {np.inf, -np.inf} <= set(bad)
+    np.testing.assert_array_equal(dist.logp(x).eval(x=bad), np.full(len(bad), -np.inf))
+    for b in bad:
+        assert dist.logp(b).eval() == -np.inf
+    extreme = [-1e308, -1e-308, 0.0, 5e-324, 1e-308, 745.0, 1e308]
+    with np.errstate(all="ignore"):
+        assert not np.isnan(dist.logp(x).eval(x=extreme)).any()
+
+
+@each_class
+def test_parameters_out_of_range_in_a_graph_give_minus_infinity(cls):
+    params = row(cls).params[0]
+    point = float(inside(cls, params)[0])
+    for name, constraint in cls.params.items():
+        if constraint is real:
+            continue
+        v = Variable(TensorType("float64", ()), name)
+        logp = cls.dist(**{**params, name: v}).logp(point)
+        for bad in (-1.0, np.nan, np.inf):
+            assert logp.eval({v: bad}) == -np.inf, (name, bad)
+        if name != "n":
+            np.testing.assert_allclose(
+                logp.eval({v: params[name]}), cls.dist(**params).logp(point).eval(), rtol=1e-12
+            )
+
+
+@each_class
+def test_a_constant_parameter_out_of_range_is_refused_by_name(cls):
+    params = row(cls).params[0]
+    for name, constraint in cls.params.items():
+        for bad in (np.nan, np.inf, -np.inf):
+            with pytest.raises(
+                ValueError, match=rf"{cls.__name__}: {name} is {bad}; it must be {constraint.text}"
+            ):
+                cls.dist(**{**params, name: bad})
+        with pytest.raises(ValueError, match=rf"{name} is nan at index 1; "):
+            cls.dist(**{**params, name: [params[name], np.nan]})
+
+
+@each_case
+def test_gradients_are_finite_differences(cls, params):
+    dist_params = {k: Variable(TensorType("float64", ()), k) for k in cls.params}
+    x = Variable(TensorType("float64", ()), "x")
+    dist = cls.dist(**dist_params)
+    logp = dist.logp(x)
+    wrt = [*([] if dist.discrete else [x]), *(v for k, v in dist_params.items() if k != "n")]
+    if not wrt:
+        pytest.skip("nothing to differentiate by")
+    gradients = grad(logp, wrt, disconnected_inputs="ignore")
+    frozen = cls.dist(**params)
+    points = [frozen.point().eval()]
+    if not dist.discrete and row(cls).scipy is not None:
+        points.append(row(cls).scipy(**params).ppf(0.3))
+    for point in points:
+        values = {x: float(point), **{v: float(params[k]) for k, v in dist_params.items()}}
+        for v, gradient in zip(wrt, gradients, strict=True):
+            step = 1e-6 * max(abs(values[v]), 1e-3)
+            if cls.__name__ == "Bernoulli":
+                step = min(step, values[v] * 1e-3)
+            up, down = ({**values, v: values[v] + s * step} for s in (1, -1))
+            numeric = (logp.eval(up) - logp.eval(down)) / (up[v] - down[v])
+            size = abs(logp.eval(values)) + 1 + scale_of_parts(cls, params, float(point))
+            np.testing.assert_allclose(
+                gradient.eval(values), numeric, rtol=2e-4, atol=3e-15 * size / step + 1e-9 * size
+            )
+
+
+@each_case
+def test_draws_follow_the_density(cls, params):
+    if row(cls).scipy is None:
+        with pytest.raises(NotImplementedError, match="improper"):
+            cls.dist(**params).sample(random_seed=1)
+        return
+    frozen = row(cls).scipy(**{k: float(v) for k, v in params.items()})
+    draws = cls.dist(**params).sample(4000, random_seed=20240607)
+    assert draws.shape == (4000,)
+    if isinstance(frozen.dist, st.rv_discrete):
+        edges = np.unique(frozen.ppf(np.linspace(0.02, 0.98, 20)))
+        expected = np.diff(np.concatenate([[0.0], frozen.cdf(edges), [1.0]])) * len(draws)
+        observed = np.bincount(np.searchsorted(edges, draws), minlength=len(edges) + 1)
+        few = expected < 5
+        observed = np.append(observed[~few], observed[few].sum())
+        expected = np.append(expected[~few], expected[few].sum())
+        keep = expected > 0
+        assert observed[~keep].sum() == 0
+        if keep.sum() > 1:
+            assert st.chisquare(observed[keep], expected[keep]).pvalue > 1e-3
+        assert draws.dtype == np.int64
+    else:
+        assert st.kstest(draws, frozen.cdf).pvalue > 1e-3
+
+
+@each_case
+def test_the_density_is_normalised(cls, params):
+    if row(cls).scipy is None:
+        pytest.skip("improper")
+    dist = cls.dist(**params)
+    frozen = row(cls).scipy(**{k: float(v) for k, v in params.items()})
+    if dist.discrete:
+        low, high = frozen.ppf(1e-12), frozen.ppf(1 - 1e-12)
+        mass = np.exp(dist.logp(np.arange(low, high + 1)).eval()).sum()
+        assert abs(mass - 1) < 1e-8
+        return
+    x = np.asarray(frozen.ppf(np.linspace(0.001, 0.999, 20001)))
+    density = np.exp(dist.logp(x).eval())
+    assert abs(np.trapezoid(density, x) - 0.998) < 2e-3
+
+
+@each_case
+def test_the_point_is_inside_the_support_and_broadcasts(cls, params):
+    dist = cls.dist(**params, shape=(2, 3))
+    point = dist.support_point()
+    assert point.type.shape == (2, 3)
+    assert certainly(point, dist.support) or dist.support.holds(point).eval().all()
+    assert np.isfinite(dist.logp(point.eval()).eval()).all()
+
+
+@each_class
+def test_alternative_parameters_mean_the_same(cls):
+    assert len({frozenset(a.params) for a in cls.alternatives}) <= len(row(cls).alternatives)
+    for given, own in row(cls).alternatives:
+        for point in inside(cls, own):
+            expected = cls.dist(**own).logp(point).eval()
+            np.testing.assert_allclose(cls.dist(**given).logp(point).eval(), expected, rtol=1e-10, atol=1e-12)
+        as_graphs = {k: Variable(TensorType("float64", ()), k) for k in given}
+        values = {v: float(given[k]) for k, v in as_graphs.items()}
+        point = float(inside(cls, own)[0])
+        expected = cls.dist(**own).logp(point).eval()
+        got = cls.dist(**as_graphs).logp(point).eval(values)
+        np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
+        np.testing.assert_array_equal(
+            cls.dist(**given).sample(5, random_seed=3).shape, cls.dist(**own).sample(5, random_seed=3).shape
+        )
+
+
+@each_case
+def test_transform_leads_to_the_line_and_back(cls, params):
+    transform = cls.dist(**params).support.transform
+    if transform is None:
+        assert cls.dist(**params).discrete or cls.dist(**params).support is real
+        return
+    y = Variable(TensorType("float64", ()), "y")
+    x = transform.inverse(y)
+    for value in (-30.0, -2.0, 0.0, 0.5, 3.0, 20.0):
+        back = transform.forward(x).eval({y: value})
+        np.testing.assert_allclose(back, value, rtol=1e-5, atol=1e-9)
+        slope = grad(x, y).eval({y: value})
+        np.testing.assert_allclose(
+            transform.log_det(y).eval({y: value}), np.log(slope), rtol=1e-9, atol=1e-12
+        )
+    for value in (-700.0, 700.0):
+        assert np.isfinite(transform.log_det(y).eval({y: value}))
+        assert np.isfinite(grad(transform.log_det(y), y).eval({y: value}))
+        assert not np.isnan(x.eval({y: value}))
+
+
+@each_class
+def test_integers_become_floats(cls):
+    params = {k: int(np.ceil(v)) for k, v in row(cls).params[0].items()}
+    if cls.__name__ == "StudentT":
+        params = {"nu": 3, "mu": 0, "sigma": 36}
+    dist = cls.dist(**params)
+    assert all(v.dtype == "float64" for v in dist.parameters.values())
+    assert dist.logp(1).dtype == "float64"
+    np.testing.assert_allclose(
+        dist.logp(1).eval(), cls.dist(**{k: float(v) for k, v in params.items()}).logp(1.0).eval()
+    )
+
+
+@each_case
+def test_float32(cls, params):
+    with config.change_flags(floatX="float32"):
+        dist = cls.dist(**params)
+        points = inside(cls, params)[:3]
+        logp = dist.logp([float(x) for x in points if abs(x) > 1e-30 or x == 0])
+        assert logp.dtype == "float32"
+        assert not np.isnan(logp.eval()).any()
