@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from probgraph.engine.config import config
-from probgraph.engine.graph import Apply, Variable, toposort
+from probgraph.engine.graph import Apply, Variable, rebuild, toposort
 from probgraph.engine.op import Pointwise, as_variable
 from probgraph.engine.ops import elementwise as ew
+from probgraph.engine.rules import stabilized
 from probgraph.engine.types import COMPLEX, FLOATS, TensorType, describe
 
 
@@ -65,7 +66,6 @@ def grad(
     for v in targets:
         if not isinstance(v, Variable):
             raise TypeError(f"Expected Variable, got {v!r} of type {type(v)}")
-    seeds: dict[Variable, Variable] = {}
     if cost is not None:
         if not isinstance(cost, Variable):
             raise TypeError(f"cost must be a variable, got {cost!r}")
@@ -75,11 +75,8 @@ def grad(
             )
         if cost.dtype in COMPLEX:
             raise TypeError("cost must be real: differentiate abs(z), real(z) or imag(z)")
-        seeds[cost] = ew.ones_like(cost, cost.dtype if cost.dtype in FLOATS else config.floatX)
-    for v, g in (known_grads or {}).items():
-        g = as_variable(g)
-        seeds[v] = seeds[v] + g if v in seeds else g
-    found = _backward(seeds, targets, consider_constant or ())
+    known = {v: as_variable(g) for v, g in (known_grads or {}).items()}
+    found = _gradients(cost, known, targets, list(consider_constant or ()))
     results: list[Variable | None] = []
     for v in targets:
         g = found.get(v)
@@ -89,6 +86,29 @@ def grad(
             g = _named_copy(g, f"(d{cost.name}/d{v.name})")
         results.append(g)
     return tuple(results) if isinstance(wrt, tuple) else results if isinstance(wrt, list) else results[0]
+
+
+def _gradients(
+    cost: Variable | None,
+    known: Mapping[Variable, Variable],
+    targets: Sequence[Variable],
+    constants: Sequence[Variable],
+) -> dict[Variable, Variable]:
+    """The gradients of the stabilised cost, by the variables that the user named."""
+    keep = [*targets, *constants, *known]
+    stable = stabilized([] if cost is None else [cost], keep)
+    seeds: dict[Variable, Variable] = {}
+    if cost is not None:
+        seeds[stable[cost]] = ew.ones_like(
+            stable[cost], cost.dtype if cost.dtype in FLOATS else config.floatX
+        )
+    for v, g in known.items():
+        seeds[stable[v]] = seeds[stable[v]] + g if stable[v] in seeds else g
+    found = _backward(seeds, [stable[v] for v in targets], [stable[v] for v in constants])
+    # A gradient is told in the user's variables: what stands for one has the same value.
+    users = {new: old for old, new in stable.items() if new is not old and old is not cost}
+    flowing = {v: found[stable[v]] for v in targets if stable[v] in found}
+    return dict(zip(flowing, rebuild(list(flowing.values()), users), strict=True)) if users else flowing
 
 
 def _named_copy(g: Variable, name: str) -> Variable:
@@ -135,7 +155,7 @@ def _backward(
             if not _continuous(v):
                 g = zero_gradient(v)
             before = flowing.get(v)
-            flowing[v] = g if before is None or not _continuous(v) else before + g
+            flowing[v] = g if before is None or not _continuous(v) else g + before
     return {v: flowing[v] for v in targets if v in flowing}
 
 

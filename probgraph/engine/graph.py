@@ -107,11 +107,14 @@ class Constant(Variable):
 
     @property
     def signature(self) -> Any:
-        """Equal for constants that are the same value: by content when small, by identity when large."""
+        """Equal for constants that are the same value: by content when small, by identity when large.
+
+        The number as the user wrote it counts, so that `2` and `2.0` both still print as written.
+        """
         if self._signature is None:
             data = self.data
             content = data.tobytes() if isinstance(data, np.ndarray) and data.nbytes <= 4096 else id(data)
-            self._signature = (self.type, content)
+            self._signature = (self.type, content, self.literal)
         return self._signature
 
     def clone(self, name: str | None = None) -> Constant:

@@ -1,0 +1,578 @@
+"""The rules, one line each, and the lists of passes that modes choose from.
+
+Four tables, to be read top to bottom; in each the first rule that fits is taken:
+
+* `FOLD` computes what is known already.
+* `STABLE` says what was meant where floating point would overflow or cancel. `grad` runs it on the cost
+  *before* differentiating (`stabilized`): the derivative of log(1 + exp(x)) is inf/inf for large x, and
+  afterwards nobody can tell what was meant.
+* `ALGEBRA` leaves less to compute.
+* `DECOMPOSITION` turns composite operations into their parts, for C.
+
+Every rule is true in exact arithmetic wherever its left side is defined. No rule adds an error of more than
+an ulp or two, so x / 10 stays a division, and none supposes that a number is finite: x * 0 and x - x stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+import probgraph.engine.operators  # noqa: F401  patterns are written with operators
+from probgraph.engine.graph import Apply, Constant, Variable, rebuild, tensor_constant, toposort
+from probgraph.engine.op import KernelCall, Op, Pointwise, Reduction, Scatter
+from probgraph.engine.ops.elementwise import (
+    Elementwise,
+    abs,
+    add,
+    cast,
+    erf,
+    erfc,
+    exp,
+    expm1,
+    fill,
+    identity,
+    log,
+    log1mexp,
+    log1p,
+    logaddexp,
+    mul,
+    neg,
+    pow,
+    reciprocal,
+    sgn,
+    sigmoid,
+    softplus,
+    sqr,
+    sqrt,
+    sub,
+    switch,
+    true_div,
+)
+from probgraph.engine.ops.index import INDEX, IncGather, IncSubtensor, Subtensor
+from probgraph.engine.ops.reduce import LogSumExp, Reduce
+from probgraph.engine.ops.shape import (
+    Alloc,
+    ARange,
+    DimShuffle,
+    Shape,
+    SpecifyShape,
+    dimshuffle,
+    length,
+    shape,
+)
+from probgraph.engine.rewrite import OpRule, Pass, Rule, run_passes, uniform, wildcard
+from probgraph.engine.types import COMPLEX, FLOATS, INTEGERS
+
+x, y, z = wildcard("x"), wildcard("y"), wildcard("z")
+c, d = wildcard("c", constant=True), wildcard("d", constant=True)
+
+# ------------------------------------------------------------------------------------ computing constants
+
+
+def _computed(node: Apply) -> list[Variable] | None:
+    """The results of constants, unless they are much larger than what they come from."""
+    if not all(isinstance(v, Constant) for v in node.inputs):
+        return None
+    if not isinstance(node.op, Pointwise | Reduction | Scatter | KernelCall | LogSumExp):
+        return None  # an operation of the user's may do more than compute
+    if node.out.ndim and (node.op is fill or isinstance(node.op, Alloc | ARange)):
+        return None  # a number repeated or counted is better than memory to read
+    room = max(1024, *(v.data.size for v in node.inputs))
+    if any(None not in v.type.shape and np.prod(v.type.shape) > room for v in node.outputs):
+        return None
+    try:
+        values = node.op.numpy(*(v.data for v in node.inputs))
+    except Exception:  # whatever is wrong with it is to be said at the call, not here
+        return None
+    values = values if len(node.outputs) > 1 else [values]
+    written = all(v.literal is not None for v in node.inputs)
+    return [
+        tensor_constant(value, v.dtype, None, _literal(value) if written else None)
+        for value, v in zip(values, node.outputs, strict=True)
+    ]
+
+
+def _literal(value: np.ndarray) -> int | None:
+    """The integer to print for a result of integers as the user wrote them: `2 - 1` is `1`, not `1.0`."""
+    whole = value.ndim == 0 and value.dtype.kind in "iuf" and np.isfinite(value) and value == np.trunc(value)
+    return int(value) if whole else None
+
+
+def _scalar_fill(node: Apply) -> Variable | None:
+    return node.inputs[1] if node.out.ndim == 0 else None
+
+
+FOLD = [
+    OpRule("operation on constants → its value", Op, _computed),
+    OpRule("fill of a scalar → the value", fill, _scalar_fill),
+]
+
+# ------------------------------------------------------------------------------------ saying what was meant
+
+
+def _positive(**matched: Variable) -> bool:
+    return bool(matched["c"].data > 0)
+
+
+def _even(c: Constant, **others: Variable) -> bool:
+    return bool(np.isfinite(c.data) and c.data != 0 and c.data % 2 == 0)
+
+
+def _not_even(c: Constant, **others: Variable) -> bool:
+    return bool(np.isfinite(c.data) and c.data % 2 != 0)
+
+
+def _sum_of_exp(v: Variable) -> Variable | None:
+    """log(v) where `v` is a sum of exponentials, perhaps with new axes, times or over something."""
+    node = v.owner
+    if node is None or v.dtype not in FLOATS:
+        return None
+    op = node.op
+    if op is true_div or op is mul:
+        for part, other in (node.inputs, node.inputs[::-1])[: 2 if op is mul else 1]:
+            found = _sum_of_exp(part)
+            if found is not None:  # the sum is not negative, so the logarithm's signs work out
+                return found - log(other) if op is true_div else found + log(other)
+    elif isinstance(op, DimShuffle):
+        found = _sum_of_exp(node.inputs[0])
+        return None if found is None else dimshuffle(found, op.order)
+    elif isinstance(op, Reduce) and op.name == "sum":
+        inner = node.inputs[0].owner
+        if inner is not None and inner.op is exp and inner.inputs[0].dtype == v.dtype:
+            return LogSumExp(op.axis)(inner.inputs[0])
+    return None
+
+
+def _softmax(node: Apply) -> Variable | None:
+    """exp(x) / sum(exp(x)), which is inf / inf where exp overflows."""
+    top, bottom = node.inputs
+    total = _without_dimshuffle(bottom).owner
+    if top.owner is None or top.owner.op is not exp or total is None or total.inputs[0] is not top:
+        return None
+    shifted = top.owner.inputs[0].owner
+    if shifted is not None and shifted.op is sub:
+        largest = _without_dimshuffle(shifted.inputs[1]).owner
+        if largest is not None and isinstance(largest.op, Reduce) and largest.op.name == "max":
+            return None  # somebody has seen to it: exp cannot overflow
+    logarithm = _sum_of_exp(bottom)
+    return None if logarithm is None else exp(top.owner.inputs[0] - logarithm)
+
+
+def _without_dimshuffle(v: Variable) -> Variable:
+    return v.owner.inputs[0] if v.owner is not None and isinstance(v.owner.op, DimShuffle) else v
+
+
+STABLE = [
+    Rule(neg(neg(x)), x, over="numbers"),
+    # logarithms of sums
+    Rule(log(exp(x)), x),
+    Rule(log(1 + exp(x)), softplus(x)),
+    Rule(log1p(exp(x)), softplus(x)),
+    Rule(log(exp(x) + exp(y)), logaddexp(x, y)),
+    Rule(log(c + exp(x)), logaddexp(log(c), x), where=_positive),
+    OpRule("log(sum(exp(x))) → logsumexp(x)", log, lambda node: _sum_of_exp(node.inputs[0])),
+    Rule(log(1 - exp(x)), log1mexp(x)),
+    Rule(log(-expm1(x)), log1mexp(x)),
+    Rule(log1p(-exp(x)), log1mexp(x)),
+    Rule(log(expm1(x)), x + log1mexp(-x)),
+    Rule(log(exp(x) - exp(y)), x + log1mexp(y - x)),
+    # sigmoids
+    Rule(1 / (1 + exp(x)), sigmoid(-x)),
+    Rule(reciprocal(1 + exp(x)), sigmoid(-x)),
+    Rule((1 + exp(x)) ** -1, sigmoid(-x)),
+    Rule(exp(x) / (1 + exp(x)), sigmoid(x)),
+    Rule(exp(x) / (exp(x) + exp(y)), sigmoid(x - y)),
+    Rule(exp(x) / sqr(1 + exp(x)), sigmoid(x) * sigmoid(-x)),
+    Rule(exp(x) / (1 + exp(x)) ** 2, sigmoid(x) * sigmoid(-x)),
+    Rule(1 - sigmoid(x), sigmoid(-x)),
+    Rule(sigmoid(x) / sigmoid(-x), exp(x)),
+    Rule(sigmoid(-x) / sigmoid(x), exp(-x)),
+    Rule(log(sigmoid(x)), -softplus(-x)),
+    Rule(log1p(-sigmoid(x)), -softplus(x)),
+    Rule(exp(-softplus(x)), sigmoid(-x)),
+    OpRule("exp(x) / sum(exp(x)) → exp(x - logsumexp(x))", true_div, _softmax),
+    # logarithms of products
+    Rule(log(exp(x) * y), x + log(y)),
+    Rule(log(exp(x) / y), x - log(y)),
+    Rule(log(y / exp(x)), log(y) - x),
+    Rule(log(sqrt(x)), 0.5 * log(x)),
+    Rule(log(sqr(x)), 2 * log(abs(x))),
+    Rule(log(x**c), c * log(abs(x)), where=_even),
+    Rule(log(x**c), c * log(x), where=_not_even),
+    # differences that cancel
+    Rule(log(1 + x), log1p(x)),
+    Rule(log(1 - x), log1p(-x)),
+    Rule(exp(x) - 1, expm1(x)),
+    Rule(exp(x) + -1, expm1(x)),
+    Rule(1 - exp(x), -expm1(x)),
+    Rule(1 - erf(x), erfc(x)),
+    Rule(1 + erf(x), erfc(-x)),
+    Rule(1 - erfc(x), erf(x)),
+    # squares that overflow
+    Rule(sqrt(sqr(x)), abs(x)),
+    Rule(sqrt(x**2), abs(x)),
+    Rule(sqrt(x * x), abs(x)),
+    Rule(x / abs(x), sgn(x)),
+    Rule(abs(x) / x, sgn(x)),
+]
+
+# ------------------------------------------------------------------------------------ computing less
+
+
+def _ordinary(value: np.ndarray) -> bool:
+    """Neither zero, infinite, nan nor so small that it has lost digits."""
+    size = np.abs(value)
+    return bool(np.isfinite(size) and size >= np.finfo(size.dtype).tiny) if size.dtype.kind == "f" else False
+
+
+def _product_is_ordinary(c: Constant, d: Constant, **others: Variable) -> bool:
+    with np.errstate(all="ignore"):
+        return _ordinary(c.data * d.data)
+
+
+def _quotient_is_ordinary(c: Constant, d: Constant, **others: Variable) -> bool:
+    with np.errstate(all="ignore"):
+        return d.data != 0 and _ordinary(np.true_divide(c.data, d.data))
+
+
+def _sum_is_exact(c: Constant, d: Constant, **others: Variable) -> bool:
+    """Whether c + d is what it says: then (c + d) + x rounds once, where c + (d + x) rounds twice."""
+    with np.errstate(all="ignore"):
+        total = c.data + d.data
+        part = total - c.data
+        return bool(np.isfinite(total) and (c.data - (total - part)) + (d.data - part) == 0)
+
+
+def _difference_is_exact(c: Constant, d: Constant, **others: Variable) -> bool:
+    return _sum_is_exact(c, tensor_constant(-d.data))
+
+
+def _power_of_two(c: Constant, **others: Variable) -> bool:
+    """Whether 1 / c is exact, so that a multiplication gives the very result of the division."""
+    with np.errstate(all="ignore"):
+        fraction, _ = np.frexp(c.data.astype("float64"))
+        return bool(np.abs(fraction) == 0.5 and _ordinary(1 / c.data) and _ordinary(c.data))
+
+
+def _small_power(node: Apply) -> Variable | None:
+    """x**3 to x**8 as products of squares: faster than `pow`, and as accurate."""
+    base, exponent = node.inputs[0], uniform(node.inputs[1])
+    if exponent is None or base.dtype != node.out.dtype or base.dtype == "bool":
+        return None
+    value = exponent.data.item()
+    if value not in range(3, 9):
+        return None
+    n, square, result = int(value), base, None
+    while n:
+        if n % 2:
+            result = square if result is None else result * square
+        n //= 2
+        square = sqr(square) if n else square
+    return result
+
+
+def _merged_casts(node: Apply) -> Variable | None:
+    v = node.inputs[0]
+    if v.dtype == node.out.dtype:
+        return v
+    inner = v.owner
+    if inner is None or not _is_cast(inner.op):
+        return None
+    first = inner.inputs[0]
+    inexact = first.dtype in ("int64", "uint64") and v.dtype not in INTEGERS
+    if inexact or not np.can_cast(first.dtype, v.dtype, "safe"):
+        return None
+    if first.dtype in COMPLEX and node.out.dtype not in COMPLEX:
+        return None
+    return cast(first, node.out.dtype)
+
+
+def _is_cast(op: Op) -> bool:
+    return isinstance(op, Elementwise) and op.name.startswith("Cast{")
+
+
+def _decided(node: Apply) -> Variable | None:
+    condition, left, right = node.inputs
+    if left is right:
+        return left
+    known = uniform(condition)
+    return None if known is None else (left if known.data else right)
+
+
+def _unneeded_fill(node: Apply) -> Variable | None:
+    """fill(model, value) where the value has the shape already, or the model is more than a shape needs."""
+    model, value = node.inputs
+    if value.type == node.out.type:
+        return value
+    if value.owner is not None and value.owner.op is fill:
+        return fill(model, value.owner.inputs[1]) if model.type.shape == node.out.type.shape else None
+    smaller = _same_shape(model)
+    return None if smaller is None else fill(smaller, value)
+
+
+def _same_shape(v: Variable) -> Variable | None:
+    """Something that is computed earlier and has the shape of `v`."""
+    node = v.owner
+    if node is None:
+        return None
+    if isinstance(node.op, Elementwise):
+        fitting = [i for i in node.inputs if i.type.shape == v.type.shape]
+        roots_first = sorted(fitting, key=lambda i: i.owner is not None)
+        return roots_first[0] if roots_first else None
+    if isinstance(node.op, IncSubtensor | IncGather):
+        return node.inputs[0]
+    return None
+
+
+def _shape_of(node: Apply) -> Variable | None:
+    v = node.inputs[0]
+    if None not in v.type.shape:
+        return tensor_constant(v.type.shape, "int64")
+    same = _same_shape(v)
+    return None if same is None else shape(same)
+
+
+def _one_length(node: Apply) -> Variable | None:
+    """One element of a shape, from what its variable is made of."""
+    lengths, *place = node.inputs
+    if lengths.owner is None or not isinstance(lengths.owner.op, Shape) or node.op.entries != (INDEX,):
+        return None
+    if not isinstance(place[0], Constant):
+        return None
+    v = lengths.owner.inputs[0]
+    axis = int(place[0].data)
+    if not -v.ndim <= axis < v.ndim:
+        return None
+    found = _length(v, axis % v.ndim)
+    return tensor_constant(found, "int64") if isinstance(found, int) else found
+
+
+def _length(v: Variable, axis: int) -> int | Variable | None:
+    known, maker = v.type.shape[axis], v.owner
+    if known is not None:
+        return known
+    if maker is None:
+        return None
+    match maker.op:
+        case DimShuffle():
+            return length(maker.inputs[0], maker.op.order[axis])
+        case Alloc():
+            return maker.inputs[1 + axis]
+        case Reduce() | LogSumExp():
+            kept = [a for a in range(maker.inputs[0].ndim) if a not in maker.op.axis]
+            return length(maker.inputs[0], kept[axis])
+        case Elementwise():
+            for i in maker.inputs:
+                mine = axis - v.ndim + i.ndim
+                if mine >= 0 and i.type.shape[mine] != 1:
+                    return length(i, mine)
+    return None
+
+
+def _merged_dimshuffles(node: Apply) -> Variable | None:
+    v, order = node.inputs[0], node.op.order
+    if order == tuple(range(v.ndim)):
+        return v
+    if v.owner is not None and isinstance(v.owner.op, DimShuffle):
+        inner = v.owner.op.order
+        return dimshuffle(v.owner.inputs[0], tuple("x" if a == "x" else inner[a] for a in order))
+    return None
+
+
+def _nothing_to_specify(node: Apply) -> Variable | None:
+    return node.inputs[0] if node.inputs[0].type == node.out.type else None
+
+
+def _over_length_one(node: Apply) -> Variable | None:
+    """A reduction of axes that have one element each."""
+    v, axis = node.inputs[0], node.op.axis
+    if any(v.type.shape[a] != 1 for a in axis):
+        return None
+    return cast(dimshuffle(v, tuple(a for a in range(v.ndim) if a not in axis)), node.op.dtype)
+
+
+def _sum_of_sum(node: Apply) -> Variable | None:
+    op, inner = node.op, node.inputs[0].owner
+    if inner is None or not isinstance(inner.op, Reduce):
+        return None
+    first = inner.op
+    if (first.name, first.dtype, first.acc_dtype) != (op.name, op.dtype, op.acc_dtype):
+        return None
+    kept = [a for a in range(inner.inputs[0].ndim) if a not in first.axis]
+    axis = tuple(sorted({*first.axis, *(kept[a] for a in op.axis)}))
+    return Reduce(op.name, axis, op.dtype, op.acc_dtype)(inner.inputs[0])
+
+
+def _sum_of_scaled(node: Apply) -> Variable | None:
+    """sum(c * x) → c * sum(x), also for a symbolic scalar c; sum(-x) → -sum(x)."""
+    op, v = node.op, node.inputs[0]
+    if op.name != "sum" or v.owner is None or v.dtype not in (*FLOATS, *COMPLEX):
+        return None
+    inner = v.owner
+    if inner.op is neg:
+        return -op(inner.inputs[0])
+    if inner.op is mul:
+        for factor, rest in (inner.inputs, inner.inputs[::-1]):
+            if factor.ndim == 0 and rest.type == v.type:
+                return factor * op(rest)
+    if inner.op is true_div and inner.inputs[1].ndim == 0 and inner.inputs[0].type == v.type:
+        return op(inner.inputs[0]) / inner.inputs[1]
+    return None
+
+
+def _sum_of_equal(node: Apply) -> Variable | None:
+    """The sum of one number repeated: that number times how often."""
+    op, v = node.op, node.inputs[0]
+    if op.name != "sum" or v.owner is None or not (v.owner.op is fill or isinstance(v.owner.op, Alloc)):
+        return None
+    number = v.owner.inputs[1 if v.owner.op is fill else 0]
+    if number.ndim:
+        return None
+    count: Variable | int = 1
+    for axis in op.axis:
+        count = count * length(v, axis)
+    count = cast(count, op.acc_dtype) if isinstance(count, Variable) else np.asarray(count, op.acc_dtype)
+    total = cast(cast(number, op.acc_dtype) * count, op.dtype)
+    lengths = [length(v, axis) for axis in range(v.ndim) if axis not in op.axis]
+    return Alloc()(total, *(_as_length(n) for n in lengths)) if lengths else total
+
+
+def _as_length(n: int | Variable) -> Variable:
+    return tensor_constant(n, "int64") if isinstance(n, int) else n
+
+
+def _added_part(node: Apply) -> Variable | None:
+    """y + inc_subtensor(zeros[i], part) → inc_subtensor(y[i], part): one array is written, none is added."""
+    for written, other in (node.inputs, node.inputs[::-1]):
+        inner = written.owner
+        if inner is None or not isinstance(inner.op, IncSubtensor | IncGather) or inner.op.set:
+            continue
+        base = uniform(inner.inputs[0], 0)
+        if base is not None and other.type == written.type == node.out.type:
+            return inner.op(other, *inner.inputs[1:])
+    return None
+
+
+ALGEBRA = [
+    # nothing happens
+    Rule(x + 0, x, over="numbers"),
+    Rule(x - 0, x, over="numbers"),
+    Rule(0 - x, -x, over="numbers"),
+    Rule(x * 1, x, over="numbers"),
+    Rule(x / 1, x, over="complex"),
+    Rule(x**1, x, over="numbers"),
+    Rule(x**0, 1, over="numbers"),
+    Rule(identity(x), x, over="numbers"),
+    OpRule(
+        "cast of a cast → one cast",
+        Elementwise,
+        lambda node: _merged_casts(node) if _is_cast(node.op) else None,
+    ),
+    OpRule("switch whose outcome is known → the branch", switch, _decided),
+    OpRule("fill that changes nothing → the value", fill, _unneeded_fill),
+    # constants together
+    Rule(c * (d * x), (c * d) * x, where=_product_is_ordinary),
+    Rule(c * (x / d), (c / d) * x, where=_quotient_is_ordinary),
+    Rule((c * x) / d, (c / d) * x, where=_quotient_is_ordinary),
+    Rule((x / c) / d, x / (c * d), where=_product_is_ordinary),
+    Rule(c + (d + x), (c + d) + x, where=_sum_is_exact),
+    Rule((c + x) - d, (c - d) + x, where=_difference_is_exact),
+    Rule(c + (x - d), (c - d) + x, where=_difference_is_exact),
+    Rule((x - c) - d, x - (c + d), where=_sum_is_exact),
+    Rule(c - (d + x), (c - d) - x, where=_difference_is_exact),
+    Rule(c - (x - d), (c + d) - x, where=_sum_is_exact),
+    Rule(c - (d - x), (c - d) + x, where=_difference_is_exact),
+    Rule(x / c, x * (1 / c), where=_power_of_two),
+    # powers
+    Rule(x * x, sqr(x), over="numbers"),
+    Rule(x**2, sqr(x), over="numbers"),
+    Rule(x**0.5, sqrt(x)),
+    Rule(x**-0.5, 1 / sqrt(x)),
+    Rule(x**-1, 1 / x, over="complex"),
+    Rule(x**-2, sqr(1 / x)),
+    OpRule("x**n → products, for n from 3 to 8", pow, _small_power),
+    Rule(reciprocal(x), 1 / x, over="complex"),
+    Rule(sqr(abs(x)), sqr(x)),
+    Rule(abs(sqr(x)), sqr(x)),
+    Rule(sqr(-x), sqr(x), over="complex"),
+    # signs outwards, where they meet
+    Rule(-1 * x, -x, over="numbers"),
+    Rule(-(c * x), -c * x, over="complex"),
+    Rule(-x * y, -(x * y), over="complex"),
+    Rule(-x / y, -(x / y), over="complex"),
+    Rule(x / -y, -(x / y), over="complex"),
+    Rule(-(c / x), -c / x, over="complex"),
+    Rule(x + -y, x - y, over="complex"),
+    Rule(x - neg(y), x + y, over="complex"),
+    Rule(-(x - y), y - x, over="complex"),
+    Rule(abs(-x), abs(x), over="complex"),
+    Rule(abs(abs(x)), abs(x)),
+    # sums
+    OpRule("reduction of axes of length 1 → dimshuffle", Reduce, _over_length_one),
+    OpRule("sum of a sum → one sum", Reduce, _sum_of_sum),
+    OpRule("sum of equal numbers → a product", Reduce, _sum_of_equal),
+    OpRule("sum(c * x) → c * sum(x)", Reduce, _sum_of_scaled),
+    # shapes
+    OpRule("shape of a result → shape of what it is made of", Shape, _shape_of),
+    OpRule("one length → where it comes from", Subtensor, _one_length),
+    OpRule("dimshuffle of a dimshuffle → one", DimShuffle, _merged_dimshuffles),
+    OpRule("specify_shape of what is known → nothing", SpecifyShape, _nothing_to_specify),
+    # parts of arrays
+    OpRule("y + inc(zeros, part) → inc(y, part)", add, _added_part),
+]
+
+# ------------------------------------------------------------------------------------ composites
+
+
+def _parts(node: Apply) -> Variable | None:
+    expand = getattr(node.op, "expand", None)
+    if expand is None:
+        return None
+    if not isinstance(node.op, Elementwise):
+        return expand(*node.inputs)
+    dtypes, _ = node.op.rule(*(v.dtype for v in node.inputs))
+    return expand(*(cast(v, dtype) for v, dtype in zip(node.inputs, dtypes, strict=True)))
+
+
+DECOMPOSITION = [OpRule("composite → its parts", Op, _parts)]
+
+# ------------------------------------------------------------------------------------ lists of passes
+
+#: the graph as written, with constants computed
+FAST_COMPILE = [Pass("fold", FOLD)]
+#: the least to compute
+FAST_RUN = [Pass("stabilize", [*FOLD, *STABLE]), Pass("simplify", [*FOLD, *STABLE, *ALGEBRA])]
+#: what a graph needs before it can become loops; STABLE would put the composites together again
+DECOMPOSE = [Pass("decompose", [*FOLD, *DECOMPOSITION, *ALGEBRA])]
+
+
+def stabilized(outputs: Sequence[Variable], keep: Sequence[Variable] = ()) -> dict[Variable, Variable]:
+    """What stands for each of `outputs` and `keep` after the rules of `STABLE`.
+
+    No rule looks into a variable of `keep`, and no two of them become one, so that one can still differentiate
+    by what stands for them. Where no rule fits, everything stands for itself.
+    """
+    makers = {node: place for place, node in enumerate(toposort([*outputs, *keep]))}
+    kept = [v for v in dict.fromkeys(keep) if v.owner is not None or isinstance(v, Constant)]
+    kept.sort(key=lambda v: -1 if v.owner is None else makers[v.owner])
+    # Each kept variable becomes a root for as long as the rules look.
+    roots = {v: Variable(v.type, v.name) for v in kept}
+    read = [v.owner.inputs if v.owner is not None else () for v in kept]
+    log: list[tuple[str, str, int]] = []
+    opened = rebuild([*outputs, *(v for inputs in read for v in inputs)], roots)
+    rewritten = run_passes(opened, [Pass("stabilize", STABLE)], log)
+    if not log:
+        return {v: v for v in (*outputs, *keep)}
+    rest = iter(rewritten[len(outputs) :])
+    behind: dict[Variable, Variable] = {}
+    for v, inputs in zip(kept, read, strict=True):
+        new = rebuild([next(rest) for _ in inputs], behind)
+        same = all(a is b for a, b in zip(new, inputs, strict=True))
+        behind[roots[v]] = v if same else v.owner.rebuilt(new).outputs[v.index]
+    found = {v: v for v in keep}
+    found.update((v, behind[root]) for v, root in roots.items())
+    results = rebuild(rewritten[: len(outputs)], behind)
+    found.update((v, new) for v, new in zip(outputs, results, strict=True) if v not in roots)
+    return found
