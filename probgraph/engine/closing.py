@@ -67,10 +67,10 @@ def close(
         (targets[target],) = rebuild([value], replace, interner)
     shared = _with_default_updates(results, targets, replace, interner, no_default_updates)
 
-    variables = [given.variable for given in inputs]
+    variables = [replace.get(given.variable, given.variable) for given in inputs]
     everything = [*results, *targets.values()]
     _reject_missing(everything, variables)
-    _report_unused(inputs, everything, on_unused_input)
+    _report_unused(inputs, variables, everything, on_unused_input)
     return ClosedGraph(FunctionGraph([*variables, *shared], everything), shared, list(targets))
 
 
@@ -187,7 +187,8 @@ def _replacements(
     pairs: Sequence[tuple[Variable, Any]], inputs: Sequence[In], strict: bool, interner: Interner
 ) -> dict[Variable, Variable]:
     explicit = {given.variable for given in inputs}
-    replace: dict[Variable, Variable] = {}
+    # An input may be an intermediate variable: a root then stands for it, and what is behind it is not looked at.
+    replace = {v: Variable(v.type, v.name) for v in explicit if v.owner is not None}
     read: set[Variable] = set()  # what the replacements so far are computed from
     for old, value in pairs:
         if old in explicit:
@@ -235,15 +236,17 @@ def _reject_missing(outputs: Sequence[Variable], inputs: Sequence[Variable]) -> 
                 )
 
 
-def _report_unused(inputs: Sequence[In], outputs: Sequence[Variable], action: str | None) -> None:
+def _report_unused(
+    inputs: Sequence[In], variables: Sequence[Variable], outputs: Sequence[Variable], action: str | None
+) -> None:
     action = config.on_unused_input if action is None else action
     if action not in ("raise", "warn", "ignore"):
         raise ValueError(f"on_unused_input is 'raise', 'warn' or 'ignore', got {action!r}")
     if action == "ignore":
         return
-    used = set(ancestors(outputs, stop=[given.variable for given in inputs]))
-    for index, given in enumerate(inputs):
-        if given.variable in used or given.update is not None:
+    used = set(ancestors(outputs))
+    for index, (given, variable) in enumerate(zip(inputs, variables, strict=True)):
+        if variable in used or given.update is not None:
             continue
         message = (
             f"function was asked to create a function computing outputs given certain inputs, but the provided"

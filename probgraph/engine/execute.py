@@ -1,0 +1,96 @@
+"""A closed graph made to run: rewritten by a list of passes, then compiled to C or run by NumPy.
+
+Both ways keep one promise: the arrays that come out are new, never an input, a constant or each other. On it
+rests that updates are simultaneous and that nobody's array changes behind their back.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from probgraph.engine.compiled import CompiledGraph
+from probgraph.engine.graph import FunctionGraph, Variable
+from probgraph.engine.rewrite import Pass, run_passes
+from probgraph.engine.run_graph import numpy_function
+from probgraph.engine.toolchain import NoCompilerError
+
+Run = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The outputs after a pass, and the rules that fired."""
+
+    name: str
+    outputs: list[Variable]
+    rules: list[str]
+
+
+@dataclass
+class Executable:
+    """A graph that runs: `run(arrays)` takes one array for each input and returns new ones for the outputs."""
+
+    graph: FunctionGraph
+    run: Run
+    backend: str
+    stages: list[Stage] = field(default_factory=list)
+    compiled: CompiledGraph | None = None
+
+
+def rewritten(graph: FunctionGraph, passes: Sequence[Pass]) -> tuple[FunctionGraph, list[Stage]]:
+    """The graph after a list of passes, and what it was after each."""
+    stages = [Stage("as given", graph.outputs, [])]
+    outputs = graph.outputs
+    for each in passes:
+        fired: list[tuple[str, str, int]] = []
+        outputs = run_passes(outputs, [each], fired)
+        stages.append(Stage(f"after {each.name}", outputs, [f"{rule}  ({n}x)" for _, rule, n in fired]))
+    return FunctionGraph(graph.inputs, outputs), stages
+
+
+def numpy_run(graph: FunctionGraph) -> Run:
+    """The graph run op by op in NumPy."""
+    compute = numpy_function(graph)
+
+    def run(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        taken = set(map(id, arrays))
+        results = compute(arrays)
+        for i, array in enumerate(results):
+            if array.base is not None or id(array) in taken:
+                results[i] = array = np.array(array, order="C")
+            taken.add(id(array))
+        return results
+
+    return run
+
+
+def c_or_numpy(graph: FunctionGraph) -> tuple[Run, str, CompiledGraph | None]:
+    """The graph compiled to C; in NumPy where there is no compiler, or an op has no C. Says which, and why."""
+    try:
+        compiled = CompiledGraph(graph)
+    except NoCompilerError as error:
+        _warn_once(str(error))
+        return numpy_run(graph), f"NumPy, because no C compiler was found: {error}", None
+    except NotImplementedError as error:
+        return numpy_run(graph), f"NumPy, because an operation has no C: {error}", None
+    return compiled, "C", compiled
+
+
+_warned = False
+
+
+def _warn_once(error: str) -> None:
+    global _warned
+    if _warned:
+        return
+    _warned = True
+    warnings.warn(
+        f"{error.rstrip('.')}. Functions run in NumPy, which is slow. Remedy: pip install ziglang"
+        f" (a C compiler in a wheel), or install gcc or clang.",
+        RuntimeWarning,
+        stacklevel=6,
+    )
