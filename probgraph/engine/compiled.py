@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from probgraph.engine import loops, toolchain
 from probgraph.engine.graph import FunctionGraph, Variable, graph_inputs, rebuild
 from probgraph.engine.loops import Literal, Program
 from probgraph.engine.lower import lower
-from probgraph.engine.render_c import RUN, Renderer, density_entry, rows_entry
+from probgraph.engine.render_c import RUN, Part, Renderer, density_entry, rows_entry
 from probgraph.engine.rewrite import run_passes
 from probgraph.engine.rules import DECOMPOSE, FAST_RUN
 from probgraph.engine.shared import SharedVariable
@@ -26,9 +26,9 @@ class ProgramError(RuntimeError):
     """A compiled program reported a failure that it does not know: an error of this library."""
 
 
-def c_text(program: Program, entries: Sequence[str]) -> str:
+def c_text(program: Program, entries: Sequence[str], parts: Mapping[str, Part] | None = None) -> str:
     """The C file of a program with these entries, using vector math where this machine has it."""
-    return Renderer(program, toolchain.vector_functions()).file(entries)
+    return Renderer(program, toolchain.vector_functions(), parts).file(entries)
 
 
 def raise_failure(program: Program, code: int, values: Sequence[int]) -> None:
@@ -206,12 +206,14 @@ class _Loaded:
                 "a density needs values of known shape; some length is known only at the call"
             )
         self.shapes = [tuple(n.value for n in shape) for shape in program.output_shapes]
-        # The pointers handed over are the shared inputs, the constants and the scratch, in this order.
+        # The pointers handed over as data are the shared inputs, the constants and the scratch, in this order.
         program.buffers = _extras_after_outputs(program, len(roots))
-        self.extras = len(self.shared) + len(program.constants)
+        self.extras = len(self.shared) + len(program.constants) + 1
 
-    def load(self, entry: str, name: str) -> None:
-        self.c_text = c_text(self.program, [entry])
+    def load(self, entry: str, name: str, parts: Mapping[str, Part]) -> None:
+        roots = self.program.buffers_of("input")[: len(self.offsets)]
+        in_q = {b.name: Part("q", k) for b, k in zip(roots, self.offsets, strict=True)}
+        self.c_text = c_text(self.program, [entry], {**in_q, **parts})
         self.library = toolchain.load(self.c_text, name)
         self._scratch = _scratch_size(self.program)
 
@@ -253,7 +255,9 @@ class CompiledDensity:
     def __init__(self, roots: Sequence[Variable], logp: Variable, gradients: Sequence[Variable]) -> None:
         loaded = _Loaded(roots, [logp, *gradients])
         self.dim = loaded.dim
-        loaded.load(density_entry(loaded.offsets, loaded.extras, True), "density")
+        gradient_buffers = loaded.program.buffers_of("output")[1:]
+        in_g = {b.name: Part("g", k) for b, k in zip(gradient_buffers, loaded.offsets, strict=True)}
+        loaded.load(density_entry(loaded.extras), "density", in_g)
         self._loaded = loaded
         self.c_text = loaded.c_text
         self.program = loaded.program
@@ -282,7 +286,7 @@ def compile_rows(
     """
     loaded = _Loaded(roots, outputs)
     sizes = [(int(np.prod(s)), v.dtype) for s, v in zip(loaded.shapes, loaded.graph.outputs, strict=True)]
-    loaded.load(rows_entry(loaded.offsets, loaded.dim, sizes, loaded.extras, True), "rows")
+    loaded.load(rows_entry(loaded.dim, sizes, loaded.extras), "rows", {})
     function = loaded.library.rows
     function.restype = ctypes.c_int64
 

@@ -13,6 +13,7 @@ loop-invariant code is outside by construction.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -85,6 +86,48 @@ class Task:
         return tuple(self.bound.get(i.name, i) if isinstance(i, Name) else i for i in index)
 
 
+class _TooDeep(Exception):
+    """An element is too many formulas away: it has to be computed first, with a stack of its own."""
+
+
+class _Depth:
+    """Lets formulas ask for each other's elements to any depth without exhausting Python's stack.
+
+    A request nested too deeply is given up; it is then made on its own, from the outside, and the request that
+    led to it is made again. What was found on the way is remembered, so nothing is done twice.
+    """
+
+    _DEEPEST = 60
+
+    def __init__(self) -> None:
+        self._nested = 0
+
+    def element(self, reader: Any, v: Variable, index: tuple[Expr, ...]) -> Expr:
+        """The element by its op's formula."""
+        if self._nested >= self._DEEPEST:
+            raise _TooDeep(v, index)
+        self._nested += 1
+        try:
+            if self._nested > 1:
+                return v.owner.op.element(reader, v.owner, index)
+            return self.unnested(lambda: v.owner.op.element(reader, v.owner, index), reader)
+        finally:
+            self._nested -= 1
+
+    def unnested(self, ask: Callable[[], Expr], reader: Any) -> Expr:
+        """What `ask` returns, however deep its requests are."""
+        waiting: list[Callable[[], Expr]] = [ask]
+        while True:
+            try:
+                result = waiting[-1]()
+            except _TooDeep as deep:
+                waiting.append(functools.partial(reader.value, *deep.args))
+                continue
+            waiting.pop()
+            if not waiting:
+                return result
+
+
 class _Scope:
     """One loop body under construction and what is known in it."""
 
@@ -119,6 +162,7 @@ class _Lowering:
         self.defined_by: dict[Variable, list[Task]] = {}
         self.written_by: dict[str, list[Task]] = {}
         self.computed: Counter[Variable] = Counter()
+        self.nesting = _Depth()
         self.names = 0
         self.depth_of: dict[str, int] = {}
         self.scopes = [_Scope()]
@@ -434,7 +478,7 @@ class _Lowering:
             node = v.owner
             if node is None or not isinstance(node.op, Pointwise):
                 raise NotImplementedError(f"{v} has no loops: it runs in NumPy")
-            result = node.op.element(self, node, index)
+            result = self.nesting.element(self, v, index)
             if node.op.cost >= _WORTH_STORING and self.depth(result) > 0:
                 self.computed[v] += 1
         self.scopes[self.depth(result)].known[key] = result
@@ -630,6 +674,7 @@ class _Recorder:
         self.lowering = lowering
         self.reads: dict[tuple[Variable, Any], None] = {}
         self.seen: set[Any] = set()
+        self.nesting = _Depth()
         self.lengths = lowering.table.lengths
         self.unify = lowering.table.unify
 
@@ -640,11 +685,10 @@ class _Recorder:
         if v in self.lowering.buffer_of or isinstance(v, Constant):
             self.reads[(v, index)] = None
         elif (v, index) not in self.seen:
-            self.seen.add((v, index))
-            node = v.owner
-            if node is None or not isinstance(node.op, Pointwise):
+            if v.owner is None or not isinstance(v.owner.op, Pointwise):
                 raise NotImplementedError(f"{v} has no loops: it runs in NumPy")
-            node.op.element(self, node, index)
+            self.nesting.element(self, v, index)
+            self.seen.add((v, index))
         return opaque
 
     def flat(self, v: Variable, offset: Expr) -> Expr:

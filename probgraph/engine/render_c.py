@@ -3,7 +3,7 @@
 * `run(pointers, lengths, values)`: once.
 * `prepare(pointers, lengths, sizes)`: checks the lengths; writes the lengths of the outputs, then the scratch's.
 * `density(q, grad, logp, data)`: inputs are parts of `q`, outputs the value and parts of `grad`.
-* `rows(count, q, pointers)`: `body` for each row of a matrix whose parts are the inputs.
+* `rows(count, q, outputs, data, ...)`: `body` for each row of a matrix whose parts are the inputs.
 
 No name of the user's reaches the text: buffers and names are numbered by the lowering.
 """
@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from probgraph.engine import loops
 from probgraph.engine.loops import (
@@ -54,18 +55,33 @@ _BUILT_IN = {"isinf", "sizeof"}
 SCRATCH_ALIGNMENT = 64
 
 
-class Renderer:
-    """Collects the text of one program; `vector` names the libm functions with vector variants."""
+@dataclass(frozen=True)
+class Part:
+    """A buffer that is a part of a larger array: of `q` or `g`, from `offset` on."""
 
-    def __init__(self, program: Program, vector: frozenset[str] = frozenset()) -> None:
+    array: str
+    offset: int
+
+
+class Renderer:
+    """Collects the text of one program.
+
+    `vector` names the libm functions with vector variants; `parts` the buffers that lie in `q` (what a density
+    is a function of) and `g` (its gradient). Thousands of scalar parameters then are two pointers.
+    """
+
+    def __init__(
+        self, program: Program, vector: frozenset[str] = frozenset(), parts: Mapping[str, Part] | None = None
+    ) -> None:
         self.program = program
         self.vector = vector
+        self.parts = parts or {}
         self.types: dict[str, str] = {}
         self.support: dict[str, None] = {}
         self.prototypes: dict[str, None] = {}
         self.kernels: dict[str, Kernel] = {}
         self.buffer_types = {b.name: b.dtype for b in program.buffers}
-        self.table = [b for b in program.buffers if b.role != "scratch"]
+        self.table = [b for b in program.buffers if b.role != "scratch" and b.name not in self.parts]
         self.scratch = program.buffers_of("scratch")
 
     # expressions --------------------------------------------------------------------------------------
@@ -77,7 +93,7 @@ class Renderer:
             case Name():
                 return e.name
             case Load():
-                return f"{e.buffer}[{self.expr(e.index)}]"
+                return self.element(e.buffer, e.index)
             case Convert():
                 return self.converted(self.expr(e.arg), e.arg.dtype, e.dtype)
             case Compute():
@@ -85,6 +101,12 @@ class Renderer:
                     e.function, [a.dtype for a in e.args], list(map(self.expr, e.args)), e.dtype
                 )
         raise TypeError(f"{e} is not an expression of the loop language")
+
+    def element(self, buffer: str, index: Expr) -> str:
+        part = self.parts.get(buffer)
+        if part is None:
+            return f"{buffer}[{self.expr(index)}]"
+        return f"{part.array}[{self.expr(loops.add(loops.integer(part.offset), index))}]"
 
     def converted(self, text: str, given: str, wanted: str) -> str:
         if wanted == "bool":
@@ -129,9 +151,9 @@ class Renderer:
                         f"{s.name} = {self._combined(s.function, s.name, s.value, self.types[s.name])};"
                     )
                 case Store():
-                    text.append(f"{s.buffer}[{self.expr(s.index)}] = {self.expr(s.value)};")
+                    text.append(f"{self.element(s.buffer, s.index)} = {self.expr(s.value)};")
                 case Accumulate():
-                    place = f"{s.buffer}[{self.expr(s.index)}]"
+                    place = self.element(s.buffer, s.index)
                     combined = self._combined(s.function, place, s.value, self.buffer_types[s.buffer])
                     text.append(f"{place} = {combined};")
                 case Local():
@@ -143,11 +165,15 @@ class Renderer:
                     text.extend(self._require(s))
                 case Call():
                     self.kernels[s.kernel.name] = s.kernel
-                    args = ", ".join([*s.buffers, *map(self.expr, s.sizes)])
+                    args = ", ".join([*map(self.pointer, s.buffers), *map(self.expr, s.sizes)])
                     text.append(f"if ({s.kernel.name}({args})) return {s.failure};")
                 case _:
                     raise TypeError(f"{s} is not a statement of the loop language")
         return [indent + line for line in text]
+
+    def pointer(self, buffer: str) -> str:
+        part = self.parts.get(buffer)
+        return buffer if part is None else f"({part.array} + {part.offset})"
 
     def _combined(self, function: ScalarFunction, place: str, value: Expr, dtype: str) -> str:
         return self.applied(function, [dtype, dtype], [place, self.expr(value)], dtype)
@@ -184,7 +210,10 @@ class Renderer:
     def body(self) -> str:
         """The function that all entries call."""
         lines = self.lines(self.program.body, "    ")
-        head = ["static int body(void *const *p, const int64_t *n, int64_t *values) {"]
+        head = [
+            "static int body(const double *restrict q, double *restrict g, void *const *p, const int64_t *n,"
+            " int64_t *values) {"
+        ]
         head += self._parameters()
         for k, b in enumerate(self.table):
             const = "const " if b.role in ("input", "constant") else ""
@@ -242,37 +271,30 @@ class Renderer:
         )
 
 
-RUN = """int run(void *const *p, const int64_t *n, int64_t *values) { return body(p, n, values); }"""
+RUN = "int run(void *const *p, const int64_t *n, int64_t *values) { return body(0, 0, p, n, values); }"
 
 
-def density_entry(offsets: Sequence[int], constants: int, scratch: bool) -> str:
-    """Inputs at `offsets` of q; outputs the value, then gradients at the same offsets of grad."""
-    pointers = [f"(void *)(q + {k})" for k in offsets]
-    outputs = ["logp", *(f"grad + {k}" for k in offsets)]
-    data = [f"c[{k}]" for k in range(constants + scratch)]
-    table = ", ".join([*pointers, *outputs, *data])
+def density_entry(extras: int) -> str:
+    """Inputs are parts of q, gradients of grad; the table is the value and then what `data` points to."""
+    table = ", ".join(["logp", *(f"c[{k}]" for k in range(extras))])
     return (
         "int density(const double *q, double *grad, double *logp, void *data) {\n"
         "    void *const *c = data;\n"
         "    int64_t values[8];\n"
         f"    void *const p[] = {{{table}}};\n"
-        "    return body(p, 0, values);\n}"
+        "    return body(q, grad, p, 0, values);\n}"
     )
 
 
-def rows_entry(
-    offsets: Sequence[int], dim: int, outputs: Sequence[tuple[int, str]], constants: int, scratch: bool
-) -> str:
+def rows_entry(dim: int, outputs: Sequence[tuple[int, str]], extras: int) -> str:
     """`body` for each of `count` rows of q; output k of a row follows that of the row before."""
-    pointers = [f"(void *)(q + r * {dim} + {k})" for k in offsets]
     outs = [f"({C_TYPES[dtype]} *)o[{k}] + r * {size}" for k, (size, dtype) in enumerate(outputs)]
-    data = [f"c[{k}]" for k in range(constants + scratch)]
-    table = ", ".join([*pointers, *outs, *data])
+    table = ", ".join([*outs, *(f"c[{k}]" for k in range(extras))])
     return (
         "int64_t rows(int64_t count, const double *q, void *const *o, void *const *c, int64_t *values, int *code) {\n"
         "    for (int64_t r = 0; r < count; r++) {\n"
         f"        void *const p[] = {{{table}}};\n"
-        "        *code = body(p, 0, values);\n"
+        f"        *code = body(q + r * {dim}, 0, p, 0, values);\n"
         "        if (*code) return r;\n"
         "    }\n    return count;\n}"
     )

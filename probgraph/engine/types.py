@@ -7,6 +7,7 @@ no dtype of its own and takes that of what it meets (`literal_dtype`).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ SIGNED = ("int8", "int16", "int32", "int64")
 UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
 INTEGERS = SIGNED + UNSIGNED
 DTYPES = ("bool", *INTEGERS, *FLOATS, *COMPLEX)
+_KNOWN = frozenset(DTYPES)
 
 _RANK_NAMES = ("scalar", "vector", "matrix", "3D", "4D", "5D", "6D", "7D")
 
@@ -47,8 +49,9 @@ class TensorType(Type):
     def __init__(
         self, dtype: str | np.dtype | type, shape: Iterable[int | bool | None], name: Any = None
     ) -> None:
-        dtype = config.floatX if isinstance(dtype, str) and dtype == "floatX" else np.dtype(dtype).name
-        if dtype not in DTYPES:
+        if dtype not in _KNOWN:  # the usual names are taken as they are: NumPy's look-up is slow
+            dtype = config.floatX if isinstance(dtype, str) and dtype == "floatX" else np.dtype(dtype).name
+        if dtype not in _KNOWN:
             raise TypeError(f"Unsupported dtype for TensorType: {dtype}; supported are {', '.join(DTYPES)}")
         self.dtype = dtype
         self.shape = tuple(_axis(length) for length in shape)
@@ -202,6 +205,7 @@ def describe(types: Iterable[TensorType]) -> str:
     return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
+@functools.cache
 def promote(*dtypes: str) -> str:
     """The dtype that holds all of these: NumPy's rule."""
     return np.result_type(*map(np.dtype, dtypes)).name
