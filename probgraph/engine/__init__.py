@@ -1,1 +1,78 @@
-"""engine."""
+"""The tensor compiler, under Theano's names: variables, shared variables, `function`, `grad`, `tensor` as T.
+
+>>> import probgraph.engine as theano
+>>> from probgraph.engine import tensor as T
+>>> x = T.dscalar("x")
+>>> theano.function([x], theano.grad(x ** 2, x))(3.0)
+array(6.)
+"""
+
+from probgraph.engine import autodiff as gradient
+from probgraph.engine import printing, tensor
+from probgraph.engine.autodiff import (
+    DisconnectedInputError,
+    Lop,
+    NullTypeGradError,
+    grad,
+)
+from probgraph.engine.config import config
+from probgraph.engine.debug_mode import DebugModeError
+from probgraph.engine.function import Function, function
+from probgraph.engine.graph import (
+    Apply,
+    Constant,
+    FunctionGraph,
+    MissingInputError,
+    Variable,
+    clone,
+    graph_replace,
+)
+from probgraph.engine.inputs import In, Out, Param, UnusedInputError
+from probgraph.engine.modes import Mode, get_default_mode, get_mode, register_mode
+from probgraph.engine.op import Op
+from probgraph.engine.printing import debugprint, pp, pprint
+from probgraph.engine.shared import SharedVariable, shared
+from probgraph.engine.tensor import as_tensor_variable
+from probgraph.engine.types import TensorType
+
+change_flags = config.change_flags
+dprint = debugprint
+
+__all__ = [
+    "Apply",
+    "Constant",
+    "DebugModeError",
+    "DisconnectedInputError",
+    "Function",
+    "FunctionGraph",
+    "In",
+    "Lop",
+    "MissingInputError",
+    "Mode",
+    "NullTypeGradError",
+    "Op",
+    "Out",
+    "Param",
+    "SharedVariable",
+    "TensorType",
+    "UnusedInputError",
+    "Variable",
+    "as_tensor_variable",
+    "change_flags",
+    "clone",
+    "config",
+    "debugprint",
+    "dprint",
+    "function",
+    "get_default_mode",
+    "get_mode",
+    "grad",
+    "gradient",
+    "graph_replace",
+    "pp",
+    "pprint",
+    "printing",
+    "register_mode",
+    "shared",
+    "tensor",
+]

@@ -175,7 +175,9 @@ def _with_default_updates(
 
 
 def _given_pairs(givens: Pairs) -> list[tuple[Variable, Any]]:
-    message = f"The givens parameter is a dict or a list of pairs (variable, replacement); got {givens!r:.200}"
+    message = (
+        f"The givens parameter is a dict or a list of pairs (variable, replacement); got {givens!r:.200}"
+    )
     pairs = _pairs(givens, message)
     for key, _ in pairs:
         if not isinstance(key, Variable):

@@ -134,7 +134,9 @@ def _first_difference(
     node = graph.outputs[position].owner
     who = f"output {position}, {graph.outputs[position] if node is None else node.op}"
     made = "" if node is None else f"\n{_made(node)}"
-    return f"the C result of {who} differs from NumPy's{note}.{_compared('NumPy', expected, 'C', given)}{made}"
+    return (
+        f"the C result of {who} differs from NumPy's{note}.{_compared('NumPy', expected, 'C', given)}{made}"
+    )
 
 
 def _made(node: Apply) -> str:

@@ -184,10 +184,7 @@ class Function:
             given.variable: storage for given, storage in zip(self._inputs, self.input_storage, strict=True)
         }
         places.update((v, v.container) for v in closed.shared)
-        self._updated = [
-            places[v] if v in places else v.container  # type: ignore[attr-defined]
-            for v in closed.updated
-        ]
+        self._updated = [places[v] if v in places else v.container for v in closed.updated]  # type: ignore[attr-defined]  # noqa: SIM401
         self._elaborate = not all(self._required) or self._layout.keys is not None
 
     # ------------------------------------------------------------------------------------ calling
@@ -382,7 +379,9 @@ class Function:
         return _restored, (inputs, self.maker.closed, self._layout, self.maker.mode, self.name)
 
     def __repr__(self) -> str:
-        return f"<probgraph function {self.name} ({', '.join(str(given.variable) for given in self._inputs)})>"
+        return (
+            f"<probgraph function {self.name} ({', '.join(str(given.variable) for given in self._inputs)})>"
+        )
 
 
 class Containers:

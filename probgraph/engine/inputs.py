@@ -147,9 +147,7 @@ def as_output(given: Any) -> Variable:
     if isinstance(given, Out):
         return given.variable
     if not isinstance(given, Variable):
-        raise TypeError(
-            f"Outputs must be Variable or Out instances. Received {given} of type {type(given)}"
-        )
+        raise TypeError(f"Outputs must be Variable or Out instances. Received {given} of type {type(given)}")
     return given
 
 

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from probgraph.engine.graph import Apply, Constant, FunctionGraph, Variable, constant_text
 from probgraph.engine.ops.elementwise import Elementwise
-from probgraph.engine.ops.index import INDEX, Gather, IncGather, IncSubtensor, Subtensor
+from probgraph.engine.ops.index import INDEX, Gather, IncSubtensor, Subtensor
 from probgraph.engine.ops.linalg import Dot
 from probgraph.engine.ops.reduce import Reduce
 from probgraph.engine.ops.shape import Alloc, DimShuffle, Join
@@ -209,7 +209,9 @@ def debugprint(
     lines: list[str] = []
     names = _Names(ids, done)
     for v, order, clients in _roots(obj):
-        _tree(v, depth, print_type, stop_on_name, names, order, clients if print_clients else {}, lines.append)
+        _tree(
+            v, depth, print_type, stop_on_name, names, order, clients if print_clients else {}, lines.append
+        )
     text = "\n".join(lines)
     if file == "str":
         return text

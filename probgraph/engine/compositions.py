@@ -1,0 +1,395 @@
+"""Functions that are nothing but a few operations: no type rule, gradient or C of their own.
+
+Everything here could be written by a user; it is here because Theano, NumPy or SciPy have it under this name.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from probgraph.engine.autodiff import zero_grad
+from probgraph.engine.config import config
+from probgraph.engine.graph import Variable
+from probgraph.engine.op import as_variable
+from probgraph.engine.ops import elementwise as ew
+from probgraph.engine.ops import linalg, reduce, shape
+from probgraph.engine.ops.reduce import Axis, normalized_axes
+from probgraph.engine.types import INTEGERS, describe
+
+# ------------------------------------------------------------------------------------ arithmetic
+
+
+def add(*terms: Any) -> Variable:
+    """The sum of one or more variables, elementwise."""
+    return functools.reduce(ew.add, terms)
+
+
+def mul(*factors: Any) -> Variable:
+    """The product of one or more variables, elementwise."""
+    return functools.reduce(ew.mul, factors)
+
+
+def largest(*xs: Any) -> Variable:
+    """The elementwise maximum of one or more variables."""
+    return functools.reduce(ew.maximum, xs)
+
+
+def smallest(*xs: Any) -> Variable:
+    """The elementwise minimum of one or more variables."""
+    return functools.reduce(ew.minimum, xs)
+
+
+def divmod(a: Any, b: Any) -> tuple[Variable, Variable]:
+    """The floored quotient and the remainder."""
+    return ew.int_div(a, b), ew.mod(a, b)
+
+
+def ceil_intdiv(a: Any, b: Any) -> Variable:
+    """The quotient of integers, rounded up."""
+    a, b = as_variable(a), as_variable(b)
+    return ew.int_div(a, b) + ew.cast(ew.neq(ew.mod(a, b), 0), a.dtype)
+
+
+def round(x: Any, mode: str = "half_to_even") -> Variable:
+    """The nearest whole number; ties go to the even one, or with mode="half_away_from_zero" outwards."""
+    if mode not in ("half_to_even", "half_away_from_zero"):
+        raise ValueError(f"round: mode is 'half_to_even' or 'half_away_from_zero', got {mode!r}")
+    return ew.round_half_to_even(x) if mode == "half_to_even" else ew.round_half_away_from_zero(x)
+
+
+def iround(x: Any, mode: str = "half_to_even") -> Variable:
+    """`round`, as an int64."""
+    return ew.cast(round(x, mode), "int64")
+
+
+def isfinite(x: Any) -> Variable:
+    """Where `x` is neither inf nor nan."""
+    x = as_variable(x)
+    return ew.invert(ew.isnan(x) | ew.isinf(x))
+
+
+def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Variable:
+    """Where |a - b| <= atol + rtol |b|; equal infinities are close, and with `equal_nan` nan is to nan."""
+    a, b = as_variable(a), as_variable(b)
+    near = ew.le(ew.abs(a - b), atol + rtol * ew.abs(b)) & isfinite(a) & isfinite(b)
+    close = near | ew.eq(a, b)
+    return close | (ew.isnan(a) & ew.isnan(b)) if equal_nan else close
+
+
+def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Variable:
+    """Whether all elements are close, as `isclose` says."""
+    return reduce.all(isclose(a, b, rtol, atol, equal_nan))
+
+
+def logit(p: Any) -> Variable:
+    """log(p / (1 - p)): the inverse of `sigmoid`."""
+    return ew.log(p) - ew.log1p(-as_variable(p))
+
+
+def betaln(a: Any, b: Any) -> Variable:
+    """The logarithm of the beta function of positive arguments."""
+    a, b = as_variable(a), as_variable(b)
+    return ew.gammaln(a) + ew.gammaln(b) - ew.gammaln(a + b)
+
+
+# ------------------------------------------------------------------------------------ making arrays
+
+
+def zeros_like(model: Any, dtype: str | None = None) -> Variable:
+    """Zeros of the shape (and dtype) of `model`."""
+    return ew.zeros_like(as_variable(model), dtype)
+
+
+def ones_like(model: Any, dtype: str | None = None) -> Variable:
+    """Ones of the shape (and dtype) of `model`."""
+    return ew.ones_like(as_variable(model), dtype)
+
+
+def full_like(model: Any, value: Any, dtype: str | None = None) -> Variable:
+    """`value` in the shape (and dtype) of `model`."""
+    model = as_variable(model)
+    return ew.fill(model, ew.cast(value, dtype or model.dtype))
+
+
+def eye(n: Any, m: Any = None, k: int = 0, dtype: str | None = None) -> Variable:
+    """Ones on the k-th diagonal of an (n, m) matrix, zeros elsewhere; floatX unless `dtype` is given."""
+    rows, columns = shape.arange(n), shape.arange(n if m is None else m)
+    on = ew.eq(shape.dimshuffle(rows, 0, "x") + k, shape.dimshuffle(columns, "x", 0))
+    return ew.cast(on, dtype or config.floatX)
+
+
+def identity_like(x: Any, dtype: str | None = None) -> Variable:
+    """Ones on the diagonal, in the shape (and dtype) of a matrix."""
+    x = as_variable(x)
+    if x.ndim != 2:
+        raise TypeError(f"identity_like takes a matrix, got {describe([x.type])}")
+    return eye(shape.length(x, 0), shape.length(x, 1), dtype=dtype or x.dtype)
+
+
+def diag(x: Any) -> Variable:
+    """The diagonal of a square matrix, or the diagonal matrix of a vector."""
+    x = as_variable(x)
+    if x.ndim == 2:
+        return linalg.diagonal(x)
+    if x.ndim != 1:
+        raise ValueError(f"diag takes a vector or a matrix, got {describe([x.type])}")
+    n = shape.length(x, 0)
+    column = shape.dimshuffle(x, 0, "x")
+    return ew.switch(eye(n, dtype="bool"), column, ew.zeros_like(column))
+
+
+def to_one_hot(y: Any, nb_class: Any, dtype: str | None = None) -> Variable:
+    """Rows with a 1 at the place that `y` (a vector of integers) says: (n,) to (n, nb_class)."""
+    y = as_variable(y)
+    if y.ndim != 1 or y.dtype not in INTEGERS:
+        raise TypeError(f"to_one_hot takes a vector of integers, got {describe([y.type])}")
+    places = shape.dimshuffle(shape.arange(nb_class), "x", 0)
+    return ew.cast(ew.eq(shape.dimshuffle(y, 0, "x"), places), dtype or config.floatX)
+
+
+# ------------------------------------------------------------------------------------ parts and axes
+
+
+def shape_padaxis(x: Any, axis: int) -> Variable:
+    """A new axis of length 1 at this place of the result."""
+    return shape.expand_dims(x, axis)
+
+
+def addbroadcast(x: Any, *axes: int) -> Variable:
+    """`x`, these axes of which are said to have length 1 (checked at the call)."""
+    x = as_variable(x)
+    return shape.specify_shape(x, [1 if a in axes else None for a in range(x.ndim)])
+
+
+def atleast_1d(x: Any) -> Variable:
+    """`x`, a scalar as a vector of length 1."""
+    x = as_variable(x)
+    return x if x.ndim else shape.dimshuffle(x, "x")
+
+
+def diff(x: Any, n: int = 1, axis: int = -1) -> Variable:
+    """Differences of neighbours along an axis, taken n times."""
+    x = as_variable(x)
+    (place,) = normalized_axes("diff", axis, x.ndim)
+    before = (slice(None),) * place
+    for _ in range(n):
+        x = x[(*before, slice(1, None))] - x[(*before, slice(None, -1))]
+    return x
+
+
+def ptp(x: Any, axis: Axis = None) -> Variable:
+    """The range along an axis: the largest less the smallest."""
+    return reduce.max(x, axis) - reduce.min(x, axis)
+
+
+def _first_place(x: Any, axis: int | None, keepdims: bool, best: Any) -> Variable:
+    x = as_variable(x)
+    if axis is None:
+        x = shape.flatten(x) if x.ndim != 1 else x
+        if keepdims:
+            raise NotImplementedError("argmax and argmin with keepdims need an axis")
+    (place,) = normalized_axes("argmax", 0 if axis is None else axis, x.ndim)
+    n = shape.length(x, place)
+    places = shape.arange(n).dimshuffle(("x",) * place + (0,) + ("x",) * (x.ndim - place - 1))
+    found = ew.eq(x, best(x, place, keepdims=True)) | ew.isnan(x)
+    return reduce.min(ew.switch(found, places, ew.cast(n, "int64")), place, keepdims=keepdims)
+
+
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Variable:
+    """Where the first of the largest elements along an axis is (the first nan, if there is one)."""
+    return _first_place(x, axis, keepdims, reduce.max)
+
+
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Variable:
+    """Where the first of the smallest elements along an axis is (the first nan, if there is one)."""
+    return _first_place(x, axis, keepdims, reduce.min)
+
+
+def max_and_argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> list[Variable]:
+    """The largest element along an axis, and its place."""
+    return [reduce.max(x, axis, keepdims), argmax(x, axis, keepdims)]
+
+
+def repeat(x: Any, repeats: int, axis: int | None = None) -> Variable:
+    """Each element along an axis `repeats` times in a row; of the flattened array without `axis`."""
+    x = as_variable(x)
+    if axis is None:
+        x, axis = shape.flatten(x), 0
+    (place,) = normalized_axes("repeat", axis, x.ndim)
+    wide = shape.expand_dims(x, place + 1)
+    lengths = [shape.length(x, a) for a in range(x.ndim)]
+    stretched = shape.broadcast_to(wide, [*lengths[: place + 1], repeats, *lengths[place + 1 :]])
+    return shape.reshape(stretched, [*lengths[:place], lengths[place] * repeats, *lengths[place + 1 :]])
+
+
+def tile(x: Any, reps: int | Sequence[int]) -> Variable:
+    """The whole array laid side by side, `reps` times along each axis (the last ones, if there are fewer)."""
+    x = as_variable(x)
+    counts = [reps] if isinstance(reps, int) else list(reps)
+    rank = max(x.ndim, len(counts))
+    counts = [1] * (rank - len(counts)) + counts
+    x = shape.shape_padleft(x, rank - x.ndim)
+    for axis, count in enumerate(counts):
+        x = x if count == 1 else shape.join(axis, *[x] * count)
+    return x
+
+
+def roll(x: Any, shift: int, axis: int | None = None) -> Variable:
+    """Elements moved along an axis, those that fall off coming back in front; flattened without `axis`."""
+    x = as_variable(x)
+    if axis is None:
+        flat = roll(shape.flatten(x), shift, 0)
+        return shape.reshape(flat, [shape.length(x, a) for a in range(x.ndim)])
+    (place,) = normalized_axes("roll", axis, x.ndim)
+    n = shape.length(x, place)
+    moved = shape.arange(n) - shift
+    return x[(slice(None),) * place + (ew.mod(moved, n),)]
+
+
+def split(x: Any, splits_size: Sequence[int], n_splits: int | None = None, axis: int = 0) -> list[Variable]:
+    """Consecutive parts of these lengths along an axis."""
+    x = as_variable(x)
+    sizes = list(splits_size)
+    if n_splits is not None and n_splits != len(sizes):
+        raise ValueError(f"split: {len(sizes)} lengths were given for n_splits={n_splits}")
+    (place,) = normalized_axes("split", axis, x.ndim)
+    known = x.type.shape[place]
+    if known is not None and known != sum(sizes):
+        raise ValueError(f"split: the lengths {sizes} add up to {sum(sizes)}, axis {axis} has length {known}")
+    starts = np.concatenate([[0], np.cumsum(sizes)]).tolist()
+    before = (slice(None),) * place
+    return [x[(*before, slice(a, b))] for a, b in itertools.pairwise(starts)]
+
+
+def stacklists(nested: Any) -> Variable:
+    """Lists of lists of variables of one shape as one array, a leading axis for each level."""
+    if isinstance(nested, list | tuple):
+        return shape.stack([stacklists(item) for item in nested])
+    return as_variable(nested)
+
+
+def horizontal_stack(*matrices: Any) -> Variable:
+    """Matrices side by side."""
+    return shape.join(1, *matrices)
+
+
+def vertical_stack(*matrices: Any) -> Variable:
+    """Matrices one below the other."""
+    return shape.join(0, *matrices)
+
+
+# ------------------------------------------------------------------------------------ products
+
+
+def tensordot(a: Any, b: Any, axes: int | Sequence[Any] = 2) -> Variable:
+    """Products summed over pairs of axes: the last `axes` of `a` with the first of `b`, or two lists of axes."""
+    a, b = as_variable(a), as_variable(b)
+    if isinstance(axes, int):
+        pairs = list(range(a.ndim - axes, a.ndim)), list(range(axes))
+    else:
+        pairs = tuple([side] if isinstance(side, int) else list(side) for side in axes)
+    left, right = ([axis % v.ndim for axis in side] for side, v in zip(pairs, (a, b), strict=True))
+    if len(left) != len(right):
+        raise ValueError(
+            f"tensordot: {len(left)} axes of the first and {len(right)} of the second were named"
+        )
+    rows = [axis for axis in range(a.ndim) if axis not in left]
+    columns = [axis for axis in range(b.ndim) if axis not in right]
+    result = [shape.length(a, axis) for axis in rows] + [shape.length(b, axis) for axis in columns]
+    shared = functools.reduce(lambda m, n: m * n, (shape.length(a, axis) for axis in left), 1)
+    a = shape.reshape(shape.dimshuffle(a, *rows, *left), [-1, shared])
+    b = shape.reshape(shape.dimshuffle(b, *right, *columns), [shared, -1])
+    return shape.reshape(linalg.dot(a, b), result)
+
+
+def batched_dot(a: Any, b: Any) -> Variable:
+    """Products of matrices (or of a matrix and a vector) for each index of the first axis."""
+    a, b = as_variable(a), as_variable(b)
+    if a.ndim != 3 or b.ndim not in (2, 3):
+        raise TypeError(
+            f"batched_dot takes (n, i, j) and (n, j, k) or (n, j), got {describe([a.type, b.type])}"
+        )
+    if b.ndim == 2:
+        return reduce.sum(a * shape.dimshuffle(b, 0, "x", 1), 2)
+    return reduce.sum(shape.dimshuffle(a, 0, 1, 2, "x") * shape.dimshuffle(b, 0, "x", 1, 2), 2)
+
+
+def matrix_dot(*matrices: Any) -> Variable:
+    """The product of several matrices, from left to right."""
+    return functools.reduce(linalg.dot, matrices)
+
+
+# ------------------------------------------------------------------------------------ neural networks
+
+
+def softmax(x: Any, axis: Axis = None) -> Variable:
+    """exp(x) over its sum along `axis`; without one along the last axis, as Theano's softmax of a matrix.
+
+    The largest element is taken off first, so that nothing overflows.
+    """
+    x = as_variable(x)
+    axis = -1 if axis is None else axis
+    # A shift changes nothing, so no gradient need flow through the one that is chosen.
+    e = ew.exp(x - zero_grad(reduce.max(x, axis, keepdims=True)))
+    return e / reduce.sum(e, axis, keepdims=True)
+
+
+def log_softmax(x: Any, axis: Axis = None) -> Variable:
+    """The logarithm of `softmax`, exact where that is too small to be a number."""
+    x = as_variable(x)
+    return x - reduce.logsumexp(x, -1 if axis is None else axis, keepdims=True)
+
+
+def relu(x: Any, alpha: Any = 0) -> Variable:
+    """`x` where it is positive, `alpha` times it elsewhere."""
+    x = as_variable(x)
+    return ew.maximum(x, 0) if isinstance(alpha, int) and alpha == 0 else ew.switch(x > 0, x, alpha * x)
+
+
+def elu(x: Any, alpha: Any = 1) -> Variable:
+    """`x` where it is positive, alpha (exp(x) - 1) elsewhere."""
+    x = as_variable(x)
+    return ew.switch(x > 0, x, alpha * ew.expm1(ew.minimum(x, 0)))
+
+
+def softsign(x: Any) -> Variable:
+    """x / (1 + |x|)"""
+    x = as_variable(x)
+    return x / (1 + ew.abs(x))
+
+
+def hard_sigmoid(x: Any) -> Variable:
+    """A sigmoid of three straight lines: 0.2 x + 0.5, clipped to [0, 1]."""
+    return ew.clip(as_variable(x) * 0.2 + 0.5, 0.0, 1.0)
+
+
+def binary_crossentropy(output: Any, target: Any) -> Variable:
+    """-(target log(output) + (1 - target) log(1 - output)), elementwise."""
+    output, target = as_variable(output), as_variable(target)
+    return -(target * ew.log(output) + (1 - target) * ew.log1p(-output))
+
+
+def sigmoid_binary_crossentropy(output: Any, target: Any) -> Variable:
+    """`binary_crossentropy` of sigmoid(output), without overflow."""
+    output, target = as_variable(output), as_variable(target)
+    return ew.softplus(output) - target * output
+
+
+def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Variable:
+    """Minus the log probability of the true class, for each row of `coding_dist` (n, k).
+
+    `true_dist` holds classes (integers, (n,)) or distributions over them (n, k).
+    """
+    q, p = as_variable(coding_dist), as_variable(true_dist)
+    if p.ndim == q.ndim:
+        return -reduce.sum(p * ew.log(q), q.ndim - 1)
+    if q.ndim != 2 or p.ndim != 1 or p.dtype not in INTEGERS:
+        raise TypeError(
+            f"categorical_crossentropy takes (n, k) and (n, k), or (n, k) and n integers, got {describe([q.type, p.type])}"
+        )
+    return -ew.log(q[shape.arange(shape.length(q, 0)), p])

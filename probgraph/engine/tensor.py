@@ -1,0 +1,236 @@
+"""The namespace `T`: every constructor and every operation under Theano's and NumPy's names. Names only.
+
+>>> import probgraph.engine.tensor as T
+>>> T.exp(T.dscalar("x")).ndim
+0
+"""
+# ruff: noqa: F401  a namespace imports what it offers, some of it under the names of builtins
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import probgraph.engine.operators
+from probgraph.engine.autodiff import Lop, grad
+from probgraph.engine.compositions import (
+    add,
+    addbroadcast,
+    allclose,
+    argmax,
+    argmin,
+    atleast_1d,
+    batched_dot,
+    betaln,
+    binary_crossentropy,
+    categorical_crossentropy,
+    ceil_intdiv,
+    diag,
+    diff,
+    divmod,
+    elu,
+    eye,
+    full_like,
+    hard_sigmoid,
+    horizontal_stack,
+    identity_like,
+    iround,
+    isclose,
+    isfinite,
+    largest,
+    log_softmax,
+    logit,
+    matrix_dot,
+    max_and_argmax,
+    mul,
+    ones_like,
+    ptp,
+    relu,
+    repeat,
+    roll,
+    round,
+    shape_padaxis,
+    sigmoid_binary_crossentropy,
+    smallest,
+    softmax,
+    softsign,
+    split,
+    stacklists,
+    tensordot,
+    tile,
+    to_one_hot,
+    vertical_stack,
+    zeros_like,
+)
+from probgraph.engine.constructors import CONSTRUCTORS, as_tensor_variable, constant, tensor
+from probgraph.engine.graph import Constant as TensorConstant
+from probgraph.engine.graph import Variable as TensorVariable
+from probgraph.engine.ops.elementwise import (
+    abs,
+    and_,
+    angle,
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctan2,
+    arctanh,
+    cast,
+    ceil,
+    clip,
+    complex,
+    conj,
+    cos,
+    cosh,
+    deg2rad,
+    eq,
+    erf,
+    erfc,
+    exp,
+    exp2,
+    expm1,
+    fill,
+    floor,
+    gammaln,
+    ge,
+    gt,
+    identity,
+    imag,
+    int_div,
+    invert,
+    isinf,
+    isnan,
+    le,
+    log,
+    log1mexp,
+    log1p,
+    log2,
+    log10,
+    logaddexp,
+    lt,
+    maximum,
+    minimum,
+    mod,
+    neg,
+    neq,
+    or_,
+    pow,
+    psi,
+    rad2deg,
+    real,
+    reciprocal,
+    round_half_away_from_zero,
+    round_half_to_even,
+    sgn,
+    sigmoid,
+    sin,
+    sinh,
+    softplus,
+    sqr,
+    sqrt,
+    sub,
+    switch,
+    tan,
+    tanh,
+    tri_gamma,
+    true_div,
+    trunc,
+    xlog1py,
+    xlogy,
+    xor,
+)
+from probgraph.engine.ops.index import inc_subtensor, set_subtensor, take
+from probgraph.engine.ops.linalg import (
+    cholesky,
+    diagonal,
+    dot,
+    matmul,
+    outer,
+    solve_triangular,
+    trace,
+    tri,
+    tril,
+    triu,
+)
+from probgraph.engine.ops.reduce import all, any, logsumexp, max, mean, min, prod, std, sum, var
+from probgraph.engine.ops.shape import (
+    alloc,
+    arange,
+    broadcast_to,
+    concatenate,
+    dimshuffle,
+    expand_dims,
+    flatten,
+    full,
+    join,
+    moveaxis,
+    ones,
+    reshape,
+    shape,
+    shape_padleft,
+    shape_padright,
+    specify_shape,
+    squeeze,
+    stack,
+    swapaxes,
+    transpose,
+    zeros,
+)
+from probgraph.engine.shared import SharedVariable as TensorSharedVariable
+from probgraph.engine.types import TensorType
+
+# Dozens of names by one rule: dscalar, fmatrix, vectors ...
+globals().update(CONSTRUCTORS)
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...
+
+
+# Second names: NumPy's beside Theano's.
+as_tensor = as_tensor_variable
+abs_ = abs
+sign = sgn
+square = sqr
+inv = reciprocal
+power = pow
+floor_div = floor_divide = int_div
+subtract = sub
+multiply = mul
+divide = true_divide = true_div
+negative = neg
+remainder = mod
+where = switch
+equal, not_equal = eq, neq
+less, less_equal, greater, greater_equal = lt, le, gt, ge
+bitwise_and, bitwise_or, bitwise_xor, bitwise_not = and_, or_, xor, invert
+logical_and, logical_or, logical_xor, logical_not = and_, or_, xor, invert
+conjugate = conj
+digamma = psi
+polygamma1 = tri_gamma
+ravel = flatten
+tensor_copy = identity
+log1pexp = softplus
+logsoftmax = log_softmax
+expit = sigmoid
+concat = concatenate
+
+nnet = SimpleNamespace(
+    sigmoid=sigmoid,
+    ultra_fast_sigmoid=sigmoid,
+    hard_sigmoid=hard_sigmoid,
+    softplus=softplus,
+    softsign=softsign,
+    softmax=softmax,
+    logsoftmax=log_softmax,
+    relu=relu,
+    elu=elu,
+    binary_crossentropy=binary_crossentropy,
+    sigmoid_binary_crossentropy=sigmoid_binary_crossentropy,
+    categorical_crossentropy=categorical_crossentropy,
+)
+slinalg = SimpleNamespace(cholesky=cholesky, solve_triangular=solve_triangular)
+nlinalg = SimpleNamespace(trace=trace, diag=diag, matrix_dot=matrix_dot)
+extra_ops = SimpleNamespace(repeat=repeat, diff=diff, to_one_hot=to_one_hot, squeeze=squeeze)
+special = SimpleNamespace(logsumexp=logsumexp, betaln=betaln, xlogy=xlogy, logit=logit)
