@@ -122,12 +122,26 @@ def _staged(loop: For) -> For | None:
 def _stages(loop: For) -> list[tuple[bool, list[Statement]]]:
     """The body cut where it changes between what can be a vector loop (True) and what cannot."""
     stages: list[tuple[bool, list[Statement]]] = []
-    for s in loop.body:
+    for s in _accumulators_beside_their_loops(loop.body):
         kind = can_be_vector(s, loop.variable)
         if not stages or stages[-1][0] != kind:
             stages.append((kind, []))
         stages[-1][1].append(s)
     return stages
+
+
+def _accumulators_beside_their_loops(body: Sequence[Statement]) -> list[Statement]:
+    """The body with each accumulator declared just before the statement that accumulates in it."""
+    declared = {s.name: s for s in body if isinstance(s, Declare)}
+    result: list[Statement] = []
+    for s in body:
+        if isinstance(s, Declare):
+            continue
+        for inner in loops.walk_statements([s]):
+            if isinstance(inner, Update) and inner.name in declared:
+                result.append(declared.pop(inner.name))
+        result.append(s)
+    return result
 
 
 def _cost(e: Expr) -> int:

@@ -421,7 +421,8 @@ class _Lowering:
                 value = self._define(task, index)
                 place = loops.row_major(index, self._lengths_of(task.variable))
                 statements.append(Store(self.buffer_of[task.variable], place, value))
-                self.scopes[-1].known[(task.variable, index)] = value
+                if len(self.defined_by[task.variable]) == 1:  # nobody writes over it
+                    self.scopes[-1].known[(task.variable, index)] = value
             case "reduce":
                 self._combine(task, index)
             case "region":
