@@ -158,7 +158,11 @@ class Apply:
 
     def rebuilt(self, inputs: Sequence[Variable]) -> Apply:
         """The same operation on other inputs, remembering names and the user's line."""
-        types = self.op.infer_type(*inputs)
+        types = (
+            [v.type for v in self.outputs]
+            if all(map(_known_alike, self.inputs, inputs))
+            else self.op.infer_type(*inputs)
+        )
         node = Apply(self.op, inputs, types, self.trace)
         for old, new in zip(self.outputs, node.outputs, strict=True):
             new.name = old.name
@@ -168,6 +172,15 @@ class Apply:
         return f"{self.op}({', '.join(map(str, self.inputs))})"
 
     __repr__ = __str__
+
+
+def _known_alike(old: Variable, new: Variable) -> bool:
+    """Whether an op's type rule sees the same: a type, and the value of a constant."""
+    if old is new:
+        return True
+    if isinstance(old, Constant) or isinstance(new, Constant):
+        return isinstance(old, Constant) and isinstance(new, Constant) and old.signature == new.signature
+    return old.type == new.type
 
 
 def _users_line() -> tuple[str, int]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -91,6 +92,10 @@ class Rule:
 
     __repr__ = __str__
 
+    def could_fit(self, ops: Sequence[Op | None], numbers: Sequence[Any]) -> bool:
+        """Whether the pattern may fit a node whose inputs are made by `ops` and known to be `numbers`."""
+        return any(all(map(_could_be, inputs, ops, numbers)) for _, *inputs in self.variants)
+
     def match(self, v: Variable) -> Match | None:
         """What the wildcards stand for if the pattern fits `v`."""
         for variant in self.variants:
@@ -107,7 +112,7 @@ class Rule:
             node = v.owner
             if node is None or not (node.op is op or node.op == op):
                 return False
-            return all(self._fits(p, i, match) for p, i in zip(inputs, node.inputs, strict=True))
+            return all(self._fits(part, i, match) for part, i in zip(inputs, node.inputs, strict=True))
         if isinstance(pattern, Wildcard):
             if pattern.constant:
                 found = uniform(v)
@@ -177,14 +182,40 @@ class Pass:
     rules: Sequence[Rule | OpRule]
     _by_op: dict[Op, list[Rule | OpRule]] = field(default_factory=dict, repr=False)
 
-    def rules_for(self, op: Op) -> list[Rule | OpRule]:
-        found = self._by_op.get(op)
-        if found is None:
-            found = [
+    _by_inputs: dict[Any, list[Rule | OpRule]] = field(default_factory=dict, repr=False)
+
+    def rules_for(self, node: Apply) -> list[Rule | OpRule]:
+        """The rules that may fit a node, by its op and by what its inputs are: looked up, not tried in turn."""
+        op = node.op
+        rules = self._by_op.get(op)
+        if rules is None:
+            rules = [
                 r for r in self.rules if (isinstance(op, r.op) if isinstance(r.op, type) else op == r.op)
             ]
-            self._by_op[op] = found
+            self._by_op[op] = rules
+        if not any(isinstance(r, Rule) for r in rules):
+            return rules
+        ops = tuple([None if v.owner is None else v.owner.op for v in node.inputs])
+        numbers = tuple([self._number(v) for v in node.inputs])
+        found = self._by_inputs.get((op, ops, numbers))
+        if found is None:
+            found = [r for r in rules if not isinstance(r, Rule) or r.could_fit(ops, numbers)]
+            self._by_inputs[op, ops, numbers] = found
         return found
+
+    @cached_property
+    def _numbers(self) -> set[Number]:
+        """The numbers that some pattern asks for."""
+        rules = (r for r in self.rules if isinstance(r, Rule))
+        return {n for r in rules for variant in r.variants for n in _numbers(variant)}
+
+    def _number(self, v: Variable) -> Any:
+        """The number that all of `v` is, if a pattern asks for it; _OTHER if none does; None if there is none."""
+        constant = uniform(v)
+        if constant is None:
+            return None
+        value = constant.data.item()
+        return value if value in self._numbers else _OTHER
 
 
 # ------------------------------------------------------------------------------------ patterns
@@ -204,6 +235,25 @@ def _orders(v: Variable) -> Iterator[Any]:
         for inputs in orders:
             for parts in product(*(list(_orders(i)) for i in inputs)):
                 yield (node.op, *parts)
+
+
+_OTHER = "some other number"
+
+
+def _could_be(pattern: Any, op: Op | None, number: Any) -> bool:
+    if isinstance(pattern, tuple):
+        return op is not None and op == pattern[0]
+    if isinstance(pattern, Wildcard):
+        return number is not None or not pattern.constant
+    return bool(number == pattern)
+
+
+def _numbers(variant: Any) -> Iterator[Number]:
+    if isinstance(variant, tuple):
+        for part in variant[1:]:
+            yield from _numbers(part)
+    elif not isinstance(variant, Wildcard):
+        yield variant
 
 
 def _number(constant: Constant) -> Number:
@@ -395,7 +445,7 @@ def _run_pass(outputs: list[Variable], rules: Pass, counts: dict[Any, int]) -> l
 
 
 def _first(rules: Pass, node: Apply) -> tuple[Rule | OpRule | None, Sequence[Variable]]:
-    for rule in rules.rules_for(node.op):
+    for rule in rules.rules_for(node):
         result = rule.apply(node)
         if result is not None:
             return rule, [result] if isinstance(result, Variable) else result
