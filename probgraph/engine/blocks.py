@@ -127,7 +127,24 @@ def _stages(loop: For) -> list[tuple[bool, list[Statement]]]:
         if not stages or stages[-1][0] != kind:
             stages.append((kind, []))
         stages[-1][1].append(s)
-    return stages
+    return _without_idle_stages(stages)
+
+
+def _without_idle_stages(stages: list[tuple[bool, list[Statement]]]) -> list[tuple[bool, list[Statement]]]:
+    """A stage that only names cheap values goes with the one after it."""
+    result: list[tuple[bool, list[Statement]]] = []
+    waiting: list[Statement] = []
+    for k, (kind, stage) in enumerate(stages):
+        idle = kind and all(isinstance(s, Let) and _cost(s.value) < _COSTLY for s in stage)
+        if idle and k + 1 < len(stages):
+            waiting = [*waiting, *stage]
+        elif result and result[-1][0] == kind:
+            result[-1][1].extend([*waiting, *stage])
+            waiting = []
+        else:
+            result.append((kind, [*waiting, *stage]))
+            waiting = []
+    return result
 
 
 def _accumulators_beside_their_loops(body: Sequence[Statement]) -> list[Statement]:

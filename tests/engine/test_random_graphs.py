@@ -139,11 +139,11 @@ def test_c_is_python_loops_is_numpy(case):
 @given(graphs())
 def test_gradients_are_finite_differences(case):
     roots, arrays, outputs = case
-    if any(not v.type.shape == () and v.ndim > 2 for v in outputs):
+    if any(v.ndim > 2 for v in outputs):
         return
     cost = sum(ew.sin(v).sum() for v in outputs)
     value = numpy_function(FunctionGraph(roots, [cost, *grad(cost, roots, disconnected_inputs="ignore")]))
-    base, *gradients = value(arrays)
+    _, *gradients = value(arrays)
     rng = np.random.default_rng(0)
     for k, (array, gradient) in enumerate(zip(arrays, gradients, strict=True)):
         direction = rng.normal(size=array.shape)
