@@ -33,23 +33,28 @@ def jittered_starts(
     tries: int = 100,
     radius: float = 1.0,
 ) -> np.ndarray:
-    """Starts (chains, dim): centre (dim,) + uniform(-radius, radius), redrawn until the density is finite.
+    """Starts (chains, dim): centre + uniform(-radius, radius), redrawn until the density is finite.
 
+    ``centre`` is one for all (dim,) or one for each chain (chains, dim).
     Chains that start apart and end together are the evidence that they have found the same posterior.
     Raises StartError when a chain has none after so many tries.
 
         starts = jittered_starts(density, np.zeros(density.dim), chains=4, random_seed=1)
     """
     centre = np.asarray(centre, dtype=np.float64)
-    if centre.shape != (density.dim,):
-        raise ValueError(f"jittered_starts: centre has shape {centre.shape}, it needs shape ({density.dim},)")
     if tries < 1 or chains < 1:
         raise ValueError(f"jittered_starts: chains is {chains} and tries {tries}; both must be at least 1")
+    if centre.shape not in ((density.dim,), (chains, density.dim)):
+        raise ValueError(
+            f"jittered_starts: centre has shape {centre.shape}, it needs shape ({density.dim},) or"
+            f" ({chains}, {density.dim})"
+        )
+    centres = np.broadcast_to(centre, (chains, density.dim))
     starts = np.empty((chains, density.dim))
     for chain, bits in enumerate(chain_generators(random_seed, chains, "starts")):
         random = np.random.Generator(bits)
         for _ in range(tries):
-            q = centre + random.uniform(-radius, radius, density.dim)
+            q = centres[chain] + random.uniform(-radius, radius, density.dim)
             logp, gradient = density(q)
             if np.isfinite(logp) and np.isfinite(gradient).all():
                 starts[chain] = q

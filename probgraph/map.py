@@ -1,0 +1,104 @@
+"""find_MAP(): the point where the posterior density is highest, by exact gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from probgraph.model.checks import explanation
+from probgraph.model.log_density import log_density
+from probgraph.model.model import Model, the_model
+from probgraph.optimize import minimize
+from probgraph.posterior import Results
+
+
+class MAP(dict[str, np.ndarray]):
+    """The values at the highest point found, by name: `map["x"]`.
+
+    Free variables stand under their own names and, over R, under those of their value variables (`tau_log__`);
+    Deterministics too. `logp` is the log density there, `gradient_norm` the Euclidean norm of its gradient by
+    the value variables; `iterations`, `converged` and `message` say how and why the search ended. `path`, with
+    record_path=True, has the values at every step, (iterations + 1, \\*shape).
+    """
+
+    logp: float
+    gradient_norm: float
+    iterations: int
+    evaluations: int
+    converged: bool
+    message: str
+    path: dict[str, np.ndarray] | None
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={np.array2string(v, precision=6, threshold=8)}" for name, v in self.items())
+        ended = "converged" if self.converged else "did not converge"
+        return f"MAP({values}; logp={self.logp:.6g}, {ended} in {self.iterations} iterations: {self.message})"
+
+
+def find_MAP(
+    start: Mapping[str, Any] | None = None,
+    method: str = "L-BFGS-B",
+    *,
+    model: Model | None = None,
+    include_transformed: bool = True,
+    progressbar: bool = True,
+    **options: Any,
+) -> MAP:
+    """The maximum a posteriori point of the open model.
+
+    It is the maximum of the density of the variables themselves, *without* the Jacobians of their transforms:
+    the density that one would write on paper. (The mode over R, with Jacobians, is another point.) The search
+    itself walks over R, so that it cannot leave a support.
+
+    Parameters
+    ----------
+    start
+        Values to start from, by variable name; each other variable starts at its distribution's point.
+    method
+        "L-BFGS-B", "gradient descent", "momentum" or "adam".
+    options
+        Of the method: `max_iterations`, `tolerance`, `learning_rate`, `momentum`, `record_path` ...; see
+        `probgraph.optimize.minimize`.
+    include_transformed
+        Whether the result has the value variables too.
+    progressbar
+        Taken for the sake of scripts written for other libraries; searches end before a bar could be read.
+
+    Returns a `MAP`. A search that did not converge returns the best point found, says so in `converged`, and why
+    in `message`. Raises ValueError where the density is not finite at the start, saying which term is not.
+
+    >>> with Model():
+    ...     x = Normal("x", 3.0, 1.0)
+    ...     find_MAP()["x"]
+    array(3.)
+    """
+    model = the_model(model, "find_MAP()")
+    density, layout = log_density(model, jacobian=False)
+    point = model.initial_point(start)
+    q = layout.vector(point)
+    logp, gradient = density(q)
+    if not (np.isfinite(logp) and np.isfinite(gradient).all()):
+        why = explanation(model, point, gradient)
+        raise ValueError(f"find_MAP: the log density is not finite at the start:\n{why}")
+
+    def descent(x: np.ndarray) -> tuple[float, np.ndarray]:
+        value, slope = density(x)
+        return -value, -slope
+
+    found = minimize(descent, q, method, **options)
+    results = Results(model, layout, include_transformed=include_transformed)
+    best = MAP({name: array[0] for name, array in _values(results, found.x[None]).items()})
+    best.logp, best.gradient_norm = -found.value, found.gradient_norm
+    best.iterations, best.evaluations = found.iterations, found.evaluations
+    best.converged, best.message = found.converged, found.message
+    best.path = None if found.path is None else _values(results, found.path)
+    return best
+
+
+def _values(results: Results, positions: np.ndarray) -> dict[str, np.ndarray]:
+    """Positions (n, dim) as values by name, (n, *shape)."""
+    return {name: array[0] for name, array in results.arrays(positions[None])["posterior"].items()}
+
+

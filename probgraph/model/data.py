@@ -1,0 +1,120 @@
+"""What comes into a model from outside: observations, and data that may be exchanged later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from probgraph.distributions.base import Distribution
+from probgraph.distributions.folding import value_if_constant
+from probgraph.distributions.random_variable import open_model
+from probgraph.engine.config import config
+from probgraph.engine.graph import Variable, graph_inputs
+from probgraph.engine.op import as_variable
+from probgraph.engine.shared import SharedVariable
+from probgraph.engine.types import TensorType
+from probgraph.model.coordinates import Dims
+
+
+def as_array(what: str, values: Any) -> np.ndarray:
+    """Numbers in any usual form (lists, arrays, pandas) as an array: floats in floatX, integers in int64.
+
+    Raises NotImplementedError for masked values, TypeError for what is no number.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        if np.ma.getmaskarray(values).any():
+            raise NotImplementedError(
+                f"{what}: {int(np.ma.getmaskarray(values).sum())} values are masked, and imputing missing values is"
+                " not supported yet: drop them, e.g. values.compressed()"
+            )
+        values = values.data
+    try:
+        array = np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
+    except ValueError as error:
+        raise TypeError(f"{what}: the nested lists are ragged: {error}") from None
+    if array.dtype == object:
+        try:
+            array = array.astype("float64")  # None and decimal numbers in a column of a table
+        except (TypeError, ValueError):
+            raise TypeError(f"{what} holds {array.flat[0]!r:.40}, which is not a number") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{what} holds {array.dtype}; it must hold numbers")
+    if array.dtype.kind == "f":
+        return array.astype(config.floatX)
+    return array if array.dtype.kind == "b" else array.astype("int64")
+
+
+def as_observed(name: str, distribution: Distribution, observed: Any) -> tuple[Variable, np.ndarray]:
+    """Observations as the variable that enters the density, and their present value.
+
+    Numbers become a constant in floatX, checked against the support now. `Data`, and what is computed from
+    `Data` alone, stays a graph, so that it may be exchanged; its present value is checked.
+    """
+    if isinstance(observed, Variable):
+        roots = graph_inputs([observed])
+        symbolic = [v for v in roots if not isinstance(v, SharedVariable) and value_if_constant(v) is None]
+        if symbolic:
+            raise TypeError(
+                f"{name}: observed depends on {', '.join(map(str, symbolic))}, which is not data; observed is an"
+                " array, Data, or an expression of Data alone"
+            )
+        variable, array = observed, np.asarray(observed.eval())
+    else:
+        array = as_array(f"{name}: observed", observed)
+        variable = as_variable(array.astype(config.floatX))
+    _refuse_missing(name, array)
+    _refuse_impossible(name, distribution, array)
+    return variable, array
+
+
+def _refuse_missing(name: str, array: np.ndarray) -> None:
+    if array.dtype.kind != "f" or not np.isnan(array).any():
+        return
+    missing = np.argwhere(np.isnan(array))
+    where = tuple(int(i) for i in missing[0])
+    raise NotImplementedError(
+        f"{name}: observed has nan at {len(missing)} of {array.size} places (the first at index"
+        f" {where if len(where) != 1 else where[0]}). Imputing missing values is not supported yet: drop them, e.g."
+        " observed=y[~np.isnan(y)]"
+    )
+
+
+def _refuse_impossible(name: str, distribution: Distribution, array: np.ndarray) -> None:
+    """ValueError where an observation has density zero whatever the parameters are."""
+    support = distribution.support
+    holds = value_if_constant(support.holds(as_variable(array.astype("float64"))))
+    if holds is None or np.all(holds):
+        return
+    holds = np.broadcast_to(holds, np.broadcast_shapes(holds.shape, array.shape))
+    bad = tuple(int(i) for i in np.argwhere(~holds)[0])
+    value = np.broadcast_to(array, holds.shape)[bad]
+    where = f" at index {bad if len(bad) > 1 else bad[0]}" if bad else ""
+    raise ValueError(
+        f"{name}: observed is {value:.10g}{where}, where {distribution} has no density; it must be {support.text}"
+    )
+
+
+class DataVariable(SharedVariable):
+    """Data of a model: a shared variable that knows its name, so that results can keep it."""
+
+    __slots__ = ()
+
+
+def Data(
+    name: str, value: Any, *, dims: Dims = None, coords: Mapping[str, Any] | None = None
+) -> DataVariable:
+    """Data that belong to the open model under a name and may be exchanged: `set_data`, `x.set_value`.
+
+    `value` is numbers in any form, of shape `dims` where those are given; a dim that the model does not know yet
+    gets its length from here. Floats are kept in floatX, integers in int64. Results keep it in constant_data.
+
+    >>> with Model(coords={"city": ["Rome", "Oslo"]}):
+    ...     height = Data("height", [21.0, 23.0], dims="city")
+    """
+    model = open_model(f'Data("{name}", ...)')
+    array = as_array(name, value)
+    # Lengths may change later, so none is part of the type.
+    variable = DataVariable(TensorType(array.dtype, (None,) * array.ndim), np.array(array, order="C"), name)
+    return model.add_data(variable, dims, coords)

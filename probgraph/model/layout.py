@@ -1,0 +1,58 @@
+"""Where each value variable lies in the position vector q that samplers and optimisers walk with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from probgraph.engine.graph import Variable
+
+
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """A value variable's place: q[start:stop], of this shape."""
+
+    value: Variable
+    name: str
+    start: int
+    stop: int
+    shape: tuple[int, ...]
+
+
+class Layout:
+    """The value variables one after another, each row by row."""
+
+    def __init__(self, values: Sequence[Variable]) -> None:
+        self.slots: list[Slot] = []
+        start = 0
+        for v in values:
+            size = int(np.prod(v.type.shape, dtype=np.int64))
+            self.slots.append(Slot(v, v.name or "", start, start + size, v.type.shape))
+            start += size
+        self.dim = start
+
+    @property
+    def values(self) -> list[Variable]:
+        return [slot.value for slot in self.slots]
+
+    def vector(self, point: Mapping[str, np.ndarray]) -> np.ndarray:
+        """A point by names as q (dim,). KeyError where a value variable is missing."""
+        q = np.empty(self.dim)
+        for slot in self.slots:
+            if slot.name not in point:
+                raise KeyError(f"the point has no {slot.name!r}; it needs {', '.join(s.name for s in self.slots)}")
+            value = np.asarray(point[slot.name], dtype="float64")
+            if value.shape != slot.shape:
+                raise ValueError(f"the point's {slot.name} has shape {value.shape}, it needs {slot.shape}")
+            q[slot.start : slot.stop] = value.ravel()
+        return q
+
+    def point(self, q: np.ndarray) -> dict[str, np.ndarray]:
+        """q (dim,) as a point by names."""
+        return {slot.name: np.array(q[slot.start : slot.stop]).reshape(slot.shape) for slot in self.slots}
+
+    def arrays(self, q: np.ndarray) -> list[np.ndarray]:
+        """q (dim,) as one array for each value variable."""
+        return [q[slot.start : slot.stop].reshape(slot.shape) for slot in self.slots]

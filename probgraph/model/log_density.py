@@ -1,0 +1,126 @@
+"""From a model to one function over R^n: q to log density and gradient, and rows of q to values.
+
+The idea worth knowing: no slicing or concatenation is in the graph. Each value variable is bound to its offset
+of q, and its gradient to the same offset of the result. Where there is no C compiler, or an operation that C
+does not know yet, the same graph runs in NumPy: slower by a thousand times, and it says so.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from probgraph.engine.autodiff import grad
+from probgraph.engine.compiled import compile_density, compile_rows
+from probgraph.engine.graph import FunctionGraph, Variable
+from probgraph.engine.rewrite import run_passes
+from probgraph.engine.rules import FAST_RUN
+from probgraph.engine.run_graph import numpy_function
+from probgraph.engine.toolchain import NoCompilerError
+from probgraph.model.layout import Layout
+from probgraph.samplers.density import LogDensity
+
+Rows = Callable[[np.ndarray], list[np.ndarray]]
+
+_warned: set[str] = set()
+
+
+class Densities(Protocol):
+    """What is asked of a model here."""
+
+    free: Sequence[Any]
+
+    @property
+    def value_vars(self) -> list[Variable]: ...
+
+    def logp(self, *, jacobian: bool = True) -> Variable: ...
+
+
+def log_density(model: Densities, jacobian: bool = True) -> tuple[LogDensity, Layout]:
+    """The model's joint log density over R^n with its gradient, and where the variables lie in q.
+
+    With `jacobian` it is the density of the value variables, which is what a sampler needs; without, that of the
+    variables themselves as a function of the value variables, whose maximum is the mode.
+    Raises ValueError for a model without free variables, NotImplementedError for discrete ones.
+    """
+    graphs = density_graphs(model, jacobian)
+    return compiled_density(*graphs), graphs[0]
+
+
+def density_graphs(model: Densities, jacobian: bool = True) -> tuple[Layout, Variable, list[Variable]]:
+    """The layout of q, the log density and its gradients by the value variables, as graphs."""
+    refuse_without_gradient(model)
+    layout = Layout(model.value_vars)
+    logp = model.logp(jacobian=jacobian)
+    if logp.dtype != "float64":
+        logp = logp.astype("float64")
+    return layout, logp, grad(logp, layout.values, disconnected_inputs="ignore", add_names=False)
+
+
+def refuse_without_gradient(model: Densities) -> None:
+    """An error for a model that has nothing to walk on."""
+    if not model.free:
+        raise ValueError("the model has no free variables: nothing is unknown. Its variables are all observed or data")
+    discrete = [f.name for f in model.free if f.variable.distribution.discrete]
+    if discrete:
+        raise NotImplementedError(
+            f"{', '.join(discrete)}: free and discrete. Gradients, which sampling and optimisation need, exist for"
+            " continuous variables alone: sum the discrete ones out (write the mixture's density as a Potential, with"
+            " logaddexp over the cases), or give them observed="
+        )
+
+
+def compiled_density(layout: Layout, logp: Variable, gradients: Sequence[Variable]) -> LogDensity:
+    """The density compiled to C; in NumPy, with a warning, where that cannot be."""
+    try:
+        compiled = compile_density(layout.values, logp, gradients)
+    except (NoCompilerError, NotImplementedError) as error:
+        _warn(error)
+        return _python_density(layout, logp, gradients)
+    return LogDensity(compiled.dim, compiled.address, compiled.new_data, keep_alive=compiled)
+
+
+def compiled_rows(layout: Layout, outputs: Sequence[Variable]) -> Rows:
+    """`outputs`, graphs of the value variables, as a function of many positions: (n, dim) to (n, *shape) each."""
+    try:
+        return compile_rows(layout.values, outputs)
+    except (NoCompilerError, NotImplementedError) as error:
+        _warn(error)
+    run = numpy_function(FunctionGraph(layout.values, run_passes(list(outputs), FAST_RUN)))
+
+    def rows(q: np.ndarray) -> list[np.ndarray]:
+        if not len(q):
+            return [np.zeros((0, *(n or 0 for n in v.type.shape)), v.dtype) for v in outputs]
+        results = [run(layout.arrays(one)) for one in q]
+        return [np.stack(column) for column in zip(*results, strict=True)]
+
+    return rows
+
+
+def value_function(layout: Layout, outputs: Sequence[Variable]) -> Callable[[Mapping[str, Any]], list[np.ndarray]]:
+    """`outputs`, graphs of the value variables, as a function of a point by names."""
+    rows = compiled_rows(layout, outputs)
+    return lambda point: [column[0] for column in rows(layout.vector(point)[None])]
+
+
+def _python_density(layout: Layout, logp: Variable, gradients: Sequence[Variable]) -> LogDensity:
+    run = numpy_function(FunctionGraph(layout.values, run_passes([logp, *gradients], FAST_RUN)))
+
+    def density(q: np.ndarray) -> tuple[float, np.ndarray]:
+        with np.errstate(all="ignore"):
+            value, *parts = run(layout.arrays(q))
+        return float(value), np.concatenate([np.ravel(part) for part in parts])
+
+    return LogDensity.from_python(density, layout.dim)
+
+
+def _warn(error: Exception) -> None:
+    if str(error) in _warned:
+        return
+    _warned.add(str(error))
+    warnings.warn(
+        f"The model runs in NumPy, about a thousand times slower than compiled: {error}", stacklevel=4
+    )

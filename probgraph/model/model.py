@@ -1,0 +1,446 @@
+"""Model: the variables that a user names inside `with Model():`, and what is asked of them together.
+
+The idea worth knowing: a free variable is a root of the graph in its own space (`tau`, positive), and has behind
+it a *value variable* over the real line (`tau_log__`). Users compute with the first; samplers see the second.
+The joint density of all value variables is the sum of the terms and of the transforms' log-Jacobians.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import Token
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from probgraph.distributions.base import Distribution
+from probgraph.distributions.random_variable import RandomVariable, open_model, open_models
+from probgraph.distributions.transforms import Transform
+from probgraph.engine.graph import Interner, Variable, graph_inputs, rebuild
+from probgraph.engine.ops import elementwise as ew
+from probgraph.engine.ops import reduce
+from probgraph.engine.shared import SharedVariable
+from probgraph.engine.types import TensorType, broadcast_shapes
+from probgraph.model.coordinates import Coordinates, Dims
+from probgraph.model.data import DataVariable, as_array, as_observed
+from probgraph.model.layout import Layout
+from probgraph.model.log_density import log_density, value_function
+from probgraph.model.starting import starting_point
+
+
+@dataclass(frozen=True, eq=False)
+class FreeVariable:
+    """A free variable with the value variable behind it: over R, in double precision, unless discrete."""
+
+    variable: RandomVariable
+    value: Variable
+    transform: Transform | None
+    initval: Any = None
+
+    @property
+    def name(self) -> str:
+        return self.variable.name or ""
+
+    def constrained(self) -> Variable:
+        """The variable as a graph of its value variable."""
+        x = self.value if self.transform is None else self.transform.inverse(self.value)
+        return x if x.dtype == self.variable.dtype else ew.cast(x, self.variable.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class ObservedVariable:
+    """What was observed of a distribution. `array` is the present value, in the dtype it was given in."""
+
+    variable: Variable
+    distribution: Distribution
+    value: Variable
+    array: np.ndarray
+
+
+class Model:
+    """A set of named variables with a joint density.
+
+    Inside `with Model() as model:` distributions, `Data`, `Deterministic` and `Potential` join it. `coords` maps
+    each dim to its labels; `dims` on a variable names its axes, and so its shape.
+
+    >>> with Model(coords={"school": ["A", "B"]}) as model:
+    ...     theta = Normal("theta", 0, 1, dims="school")
+    >>> model["theta"].type.shape
+    (2,)
+    """
+
+    def __init__(self, *, coords: Mapping[str, Any] | None = None) -> None:
+        self.coordinates = Coordinates(coords)
+        self.named_vars: dict[str, Variable] = {}
+        self.named_vars_to_dims: dict[str, tuple[str | None, ...]] = {}
+        self.free: list[FreeVariable] = []
+        self.observed: list[ObservedVariable] = []
+        self.deterministics: list[Variable] = []
+        self.potentials: list[Variable] = []
+        self.data_vars: list[DataVariable] = []
+        self._tokens: list[Token[tuple[Any, ...]]] = []
+
+    # The stack of open models -------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        self._tokens.append(open_models.set((*open_models.get(), self)))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        open_models.reset(self._tokens.pop())
+
+    # Taking in variables ------------------------------------------------------------------------------
+
+    def register(
+        self,
+        name: str,
+        distribution: Distribution,
+        *,
+        observed: Any = None,
+        dims: Dims = None,
+        initval: Any = None,
+    ) -> Variable:
+        """Take in a variable of this distribution: observed where `observed` is given, else free."""
+        self._refuse_taken(name)
+        names = self.coordinates.normalized(name, dims)
+        if observed is not None:
+            if initval is not None:
+                raise TypeError(f"{name}: an observed variable has no initval")
+            return self._observe(name, distribution, observed, names)
+        shape = self._known_shape(name, distribution)
+        self.coordinates.check(name, names, shape)
+        distribution.shape = shape
+        dtype = "int64" if distribution.discrete else _floatx(distribution)
+        variable = RandomVariable(TensorType(dtype, shape), name, distribution)
+        transform = distribution.support.transform
+        value_name = name if transform is None else f"{name}_{transform.name}__"
+        value = Variable(TensorType("int64" if distribution.discrete else "float64", shape), value_name)
+        self.free.append(FreeVariable(variable, value, transform, initval))
+        return self._name(variable, names)
+
+    def _observe(
+        self, name: str, distribution: Distribution, observed: Any, dims: tuple[str | None, ...] | None
+    ) -> Variable:
+        value, array = as_observed(name, distribution, observed)
+        self.coordinates.check(f"{name}: observed", dims, array.shape)
+        shape = self._known_shape(name, distribution)
+        try:
+            fits = broadcast_shapes(name, [TensorType("bool", shape), TensorType("bool", array.shape)])
+        except ValueError:
+            fits = None
+        if fits is None or fits != array.shape:
+            raise ValueError(
+                f"{name}: observed has shape {array.shape}, the parameters of {distribution} have shape {shape}"
+                + (f", for dims {dims}" if dims else "")
+            )
+        variable = ew.identity(value)
+        variable.name = name
+        self.observed.append(ObservedVariable(variable, distribution, value, array))
+        return self._name(variable, dims)
+
+    def _known_shape(self, name: str, distribution: Distribution) -> tuple[int, ...]:
+        """The distribution's shape, lengths that depend on Data being those of the present Data."""
+        shape = distribution.shape
+        if None in shape:
+            now = rebuild(list(distribution.parameters.values()), _with_present_lengths(distribution))
+            present = broadcast_shapes(name, [v.type for v in now])
+            present = (1,) * (len(shape) - len(present)) + present
+            shape = tuple(p if n is None else n for n, p in zip(shape, present, strict=True))
+        if None in shape:
+            raise ValueError(f"{name}: its shape {shape} is not known when the model is built; give dims= or shape=")
+        return shape
+
+    def add_data(
+        self, variable: DataVariable, dims: Dims = None, coords: Mapping[str, Any] | None = None
+    ) -> DataVariable:
+        """Take in data; see `Data`."""
+        name = variable.name or ""
+        self._refuse_taken(name)
+        for dim, labels in (coords or {}).items():
+            self.coordinates.add(dim, labels)
+        shape = variable.get_value(borrow=True).shape
+        names = (dims,) if isinstance(dims, str) else None if dims is None else tuple(dims)
+        if names is not None:
+            for dim, length in zip(names, shape, strict=False):
+                if dim is not None and dim not in self.coordinates.lengths:
+                    self.coordinates.add(dim, length=length)
+            self.coordinates.check(name, names, shape)
+        self.data_vars.append(variable)
+        return self._name(variable, names)
+
+    def add_deterministic(self, name: str, variable: Variable, dims: Dims = None) -> Variable:
+        """Take in a value to be kept with the draws; see `Deterministic`."""
+        variable = self._named(name, variable)
+        names = self.coordinates.normalized(name, dims)
+        self.coordinates.check(name, names, variable.type.shape)
+        self.deterministics.append(variable)
+        return self._name(variable, names)
+
+    def add_potential(self, name: str, variable: Variable, dims: Dims = None) -> Variable:
+        """Take in a term of the log density; see `Potential`."""
+        variable = self._named(name, variable)
+        names = self.coordinates.normalized(name, dims)
+        self.coordinates.check(name, names, variable.type.shape)
+        self.potentials.append(variable)
+        return self._name(variable, names)
+
+    def _named(self, name: str, variable: Variable) -> Variable:
+        """The variable under a name. A copy where it has one already, for names do not change."""
+        self._refuse_taken(name)
+        if variable.owner is None or variable.name is not None:
+            variable = ew.identity(variable)
+        variable.name = name
+        return variable
+
+    def _refuse_taken(self, name: str) -> None:
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"a variable's name is a str that is not empty, got {name!r}")
+        if name in self.named_vars:
+            raise ValueError(f"Variable name {name} already exists. Each variable of a model has its own name")
+        if name in self.coordinates.lengths:
+            raise ValueError(f"{name} is the name of a dim; a variable needs another")
+
+    def _name(self, variable: Any, dims: tuple[str | None, ...] | None) -> Any:
+        self.named_vars[variable.name] = variable
+        if dims is not None:
+            self.named_vars_to_dims[variable.name] = dims
+        return variable
+
+    def shape_of(self, name: str, dims: Dims) -> tuple[int | None, ...]:
+        """The lengths that dims have; KeyError where one is not known."""
+        return self.coordinates.shape(name, dims)
+
+    # Dims and data ------------------------------------------------------------------------------------
+
+    @property
+    def coords(self) -> dict[str, np.ndarray | None]:
+        """The labels of each dim; None where it has a length alone."""
+        return dict(self.coordinates.labels)
+
+    @property
+    def dim_lengths(self) -> dict[str, int]:
+        """The length of each dim."""
+        return dict(self.coordinates.lengths)
+
+    def add_coord(self, name: str, values: Any = None, *, length: int | None = None) -> None:
+        """A new dim, with labels or a length."""
+        self.coordinates.add(name, values, length)
+
+    def add_coords(self, coords: Mapping[str, Any]) -> None:
+        """New dims with their labels."""
+        for name, values in coords.items():
+            self.coordinates.add(name, values)
+
+    def set_data(self, name: str, values: Any, coords: Mapping[str, Any] | None = None) -> None:
+        """Exchange the values of `Data`. New lengths of labelled dims need new `coords`.
+
+        Raises KeyError for an unknown name, TypeError where `name` is no `Data` or the rank or dtype differs, and
+        ValueError where a labelled dim changes its length without new labels.
+        """
+        variable = self[name]
+        if not isinstance(variable, SharedVariable):
+            raise TypeError(f"set_data: {name} is not Data; it cannot be exchanged")
+        array = variable.type.filter(as_array(name, values))
+        dims = self.named_vars_to_dims.get(name, (None,) * array.ndim)
+        given = dict(coords or {})
+        changes = []
+        for axis, (dim, length) in enumerate(zip(dims, array.shape, strict=True)):
+            if dim is None:
+                continue
+            old = self.coordinates.lengths[dim]
+            if dim not in given and length != old and self.coordinates.labels[dim] is not None:
+                raise ValueError(
+                    f"set_data: axis {axis} of {name} gets length {length}; its dim {dim!r} has {old} labels. Give new"
+                    f" ones: coords={{{dim!r}: ...}}"
+                )
+            labels = given.pop(dim) if dim in given else self.coordinates.labels[dim]
+            changes.append((dim, labels, length))
+        for dim in given:
+            raise ValueError(f"set_data: {name} has no dim {dim!r}; its dims are {dims}")
+        for change in changes:
+            self.coordinates.replace(*change)
+        variable.set_value(array)
+
+    # Asking for variables -----------------------------------------------------------------------------
+
+    def __getitem__(self, name: str) -> Variable:
+        try:
+            return self.named_vars[name]
+        except KeyError:
+            known = ", ".join(self.named_vars) or "none"
+            raise KeyError(f"the model has no variable {name!r}; it has {known}") from None
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.named_vars
+
+    @property
+    def free_RVs(self) -> list[RandomVariable]:
+        return [f.variable for f in self.free]
+
+    @property
+    def observed_RVs(self) -> list[Variable]:
+        return [o.variable for o in self.observed]
+
+    @property
+    def basic_RVs(self) -> list[Variable]:
+        return [*self.free_RVs, *self.observed_RVs]
+
+    @property
+    def unobserved_RVs(self) -> list[Variable]:
+        return [*self.free_RVs, *self.deterministics]
+
+    @property
+    def value_vars(self) -> list[Variable]:
+        return [f.value for f in self.free]
+
+    @property
+    def rvs_to_values(self) -> dict[Variable, Variable]:
+        return {f.variable: f.value for f in self.free}
+
+    # The density --------------------------------------------------------------------------------------
+
+    def terms(self) -> dict[str, Variable]:
+        """Each variable's and potential's part of the log density, element by element, before summing.
+
+        They are graphs of the free variables themselves, without Jacobians.
+        """
+        terms = {f.name: f.variable.distribution.logp(f.variable) for f in self.free}
+        terms |= {o.variable.name: o.distribution.logp(o.value) for o in self.observed}  # type: ignore[misc]
+        return terms | {p.name: p for p in self.potentials}  # type: ignore[misc]
+
+    def jacobians(self) -> dict[str, Variable]:
+        """The log-Jacobian of each transformed free variable, as a graph of its value variable."""
+        return {f.name: f.transform.log_det(f.value) for f in self.free if f.transform is not None}
+
+    def on_values(self, outputs: Sequence[Variable]) -> list[Variable]:
+        """Graphs of the free variables as graphs of their value variables."""
+        interner = Interner()
+        replace: dict[Variable, Variable] = {}
+        for f in self.free:
+            # A bound may be an earlier variable, which has been replaced by then.
+            (replace[f.variable],) = rebuild([f.constrained()], replace, interner)
+        return rebuild(list(outputs), replace, interner)
+
+    def logp(
+        self,
+        vars: Variable | Sequence[Variable] | None = None,
+        jacobian: bool = True,
+        sum: bool = True,
+    ) -> Any:
+        """The log density as a graph of the value variables (`value_vars`).
+
+        With `jacobian` it is the density of the value variables over R, else that of the variables themselves.
+        `vars` restricts it to the terms of these. Without `sum` it is a list of terms, not summed.
+        """
+        chosen = None if vars is None else [vars] if isinstance(vars, Variable) else list(vars)
+        terms, jacobians = self.terms(), self.jacobians() if jacobian else {}
+        if chosen is not None:
+            for v in chosen:
+                if v.name not in terms or self.named_vars[v.name] is not v:
+                    raise ValueError(f"logp: {v} is not a random variable or potential of this model")
+            wanted = {v.name for v in chosen}
+            terms = {name: term for name, term in terms.items() if name in wanted}
+            jacobians = {name: term for name, term in jacobians.items() if name in wanted}
+        if not sum:
+            both = [terms[n] + jacobians[n] if n in jacobians else terms[n] for n in terms]
+            return self.on_values(both)
+        total: Variable | None = None
+        for term in [*terms.values(), *jacobians.values()]:
+            part = reduce.sum(term) if term.ndim else term
+            total = part if total is None else total + part
+        if total is None:
+            raise ValueError("the model has no random variables and no potentials: its log density is empty")
+        return self.on_values([total])[0]
+
+    def compile_logp(
+        self,
+        vars: Variable | Sequence[Variable] | None = None,
+        jacobian: bool = True,
+        sum: bool = True,
+    ) -> Callable[[Mapping[str, np.ndarray]], Any]:
+        """`logp` compiled: a function of a point by names, as `initial_point()` gives it."""
+        outputs = self.logp(vars, jacobian, sum)
+        run = value_function(Layout(self.value_vars), outputs if isinstance(outputs, list) else [outputs])
+        return run if isinstance(outputs, list) else lambda point: run(point)[0]
+
+    def compile_dlogp(self, jacobian: bool = True) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
+        """The gradient of `logp` compiled: a function of a point by names to an array (dim,)."""
+        density, layout = log_density(self, jacobian)
+        return lambda point: density(layout.vector(point))[1]
+
+    def point_logps(
+        self, point: Mapping[str, np.ndarray] | None = None, round_vals: int | None = 2
+    ) -> dict[str, float]:
+        """The value of each term, without Jacobians, at a point (`initial_point()` by default): for finding
+        out which is not finite."""
+        at = self.initial_point() if point is None else point
+        terms = self.terms()
+        sums = [reduce.sum(term) if term.ndim else term for term in terms.values()]
+        values = value_function(Layout(self.value_vars), self.on_values(sums))(at)
+        numbers = [float(v) if round_vals is None else round(float(v), round_vals) for v in values]
+        return dict(zip(terms, numbers, strict=True))
+
+    def initial_point(self, given: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
+        """Where a search may begin: a value for each value variable, by its name.
+
+        `given` has values for some variables, by their names or those of their value variables.
+        Raises ValueError naming a variable whose starting value is outside its support, KeyError for a name that
+        is no free variable's.
+        """
+        return starting_point(self.free, given)
+
+    def __repr__(self) -> str:
+        lines = [f"{d.name} = Data{_of_dims(self, d)}" for d in self.data_vars]
+        lines += [f"{f.name} ~ {f.variable.distribution}{_of_dims(self, f.variable)}" for f in self.free]
+        lines += [f"{d.name} = Deterministic{_of_dims(self, d)}" for d in self.deterministics]
+        lines += [f"{p.name} = Potential{_of_dims(self, p)}" for p in self.potentials]
+        lines += [f"{o.variable.name} ~ {o.distribution}{_of_dims(self, o.variable)}, observed" for o in self.observed]
+        return "\n".join(lines) or "an empty model"
+
+    __str__ = __repr__
+
+
+def _of_dims(model: Model, variable: Variable) -> str:
+    dims = model.named_vars_to_dims.get(variable.name or "")
+    shape = variable.type.shape
+    return f" [{', '.join(map(str, dims))}]" if dims else f" {list(shape)}" if shape else ""
+
+
+def _floatx(distribution: Distribution) -> str:
+    """The dtype of the point: that of the parameters, floatX where there are none."""
+    return distribution.point().dtype
+
+
+def _with_present_lengths(distribution: Distribution) -> dict[Variable, Variable]:
+    """Data replaced by roots of the same type with the lengths that the data have now."""
+    return {
+        v: Variable(TensorType(v.dtype, v.container.value.shape), v.name)
+        for v in graph_inputs(list(distribution.parameters.values()))
+        if isinstance(v, SharedVariable)
+    }
+
+
+def the_model(model: Model | None, what: str) -> Model:
+    """The model given, or else the open one."""
+    if model is not None:
+        if not isinstance(model, Model):
+            raise TypeError(f"{what}: model is a {type(model).__name__}; it must be a Model")
+        return model
+    return open_model(what)
+
+
+def modelcontext(model: Model | None = None) -> Model:
+    """The model given, or else the innermost open one."""
+    return the_model(model, "modelcontext()")
+
+
+def set_data(
+    new_data: Mapping[str, Any], model: Model | None = None, *, coords: Mapping[str, Any] | None = None
+) -> None:
+    """Exchange the values of several `Data` of the open model: `set_data({"x": x_new})`."""
+    model = the_model(model, "set_data(...)")
+    for name, values in new_data.items():
+        dims = model.named_vars_to_dims.get(name, ())
+        own = {dim: labels for dim, labels in (coords or {}).items() if dim in dims}
+        model.set_data(name, values, own)

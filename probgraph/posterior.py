@@ -1,0 +1,127 @@
+"""From positions over R^n to the user's variables, and those, with all that belongs to them, to ArviZ.
+
+One compiled function maps every draw to the free variables in their own spaces, the Deterministics and, if asked
+for, the pointwise log likelihood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from probgraph.engine.graph import Variable, rebuild
+from probgraph.engine.ops import elementwise as ew
+from probgraph.engine.types import TensorType
+from probgraph.inference_data import build
+from probgraph.model.layout import Layout
+from probgraph.model.log_density import Rows, compiled_rows
+from probgraph.model.model import Model
+from probgraph.samplers.trace import Trace
+
+IDATA_OPTIONS = ("log_likelihood", "include_transformed", "coords", "dims")
+
+
+class Results:
+    """What is computed from each draw: compiled once, run over all draws of all chains."""
+
+    def __init__(
+        self,
+        model: Model,
+        layout: Layout,
+        var_names: Sequence[str] | None = None,
+        log_likelihood: bool | Sequence[str] = False,
+        include_transformed: bool = False,
+    ) -> None:
+        self.model = model
+        self.posterior = _chosen(model, var_names)
+        self.likelihoods = likelihood_terms(model, log_likelihood)
+        self.transformed = [f.value.name or "" for f in model.free if f.transform] if include_transformed else []
+        of_names = {f.value.name: f.value for f in model.free}
+        variables = [*(model[name] for name in self.posterior), *self.likelihoods.values()]
+        outputs = [*model.on_values(variables), *(of_names[name] for name in self.transformed)]
+        self.rows: Rows = compiled_rows(layout, outputs)
+
+    def arrays(self, draws: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+        """Draws (chains, draws, dim) as the groups "posterior" and "log_likelihood", by name."""
+        chains, count, dim = draws.shape
+        columns = self.rows(np.ascontiguousarray(draws).reshape(chains * count, dim))
+        arrays = [column.reshape(chains, count, *column.shape[1:]) for column in columns]
+        names = [*self.posterior, *self.likelihoods, *self.transformed]
+        values = list(zip(names, arrays, strict=True))
+        first, second = len(self.posterior), len(self.posterior) + len(self.likelihoods)
+        groups = {"posterior": dict(values[:first] + values[second:])}
+        if self.likelihoods:
+            groups["log_likelihood"] = dict(values[first:second])
+        return groups
+
+
+def _chosen(model: Model, var_names: Sequence[str] | None) -> list[str]:
+    names = [v.name or "" for v in model.unobserved_RVs]
+    if var_names is None:
+        return names
+    for name in var_names:
+        if name not in names:
+            raise KeyError(f"var_names: {name!r} is no free variable or Deterministic; those are {', '.join(names)}")
+    return [name for name in names if name in set(var_names)]
+
+
+def likelihood_terms(model: Model, wanted: bool | Sequence[str] = True) -> dict[str, Variable]:
+    """The pointwise log likelihood of each observed variable, of the observed shape; True means of all."""
+    if wanted is False or wanted is None:
+        return {}
+    names = [o.variable.name or "" for o in model.observed]
+    if wanted is not True:
+        wanted = [wanted] if isinstance(wanted, str) else list(wanted)
+        for name in wanted:
+            if name not in names:
+                raise KeyError(f"log_likelihood: {name!r} is not observed; observed are {', '.join(names) or 'none'}")
+        names = [name for name in names if name in set(wanted)]
+    if not names:
+        raise ValueError("log_likelihood: the model has no observed variables")
+    terms = model.terms()
+    return {name: terms[name] for name in names}
+
+
+def to_arviz(
+    model: Model,
+    results: Results,
+    trace: Trace,
+    attrs: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> Any:
+    """The trace as ArviZ's object: posterior, sample_stats, observed_data, constant_data and what was asked for."""
+    groups: dict[str, dict[str, np.ndarray]] = results.arrays(trace.draws)
+    groups["sample_stats"] = dict(trace.stats)
+    if trace.tuning_draws is not None and trace.tuning_stats is not None:
+        groups["warmup_posterior"] = results.arrays(trace.tuning_draws)["posterior"]
+        groups["warmup_sample_stats"] = dict(trace.tuning_stats)
+    groups["observed_data"] = {o.variable.name or "": observed_now(o) for o in model.observed}
+    groups["constant_data"] = {d.name or "": d.get_value() for d in model.data_vars}
+    coords: dict[str, Any] = {**model.coords, **(options.get("coords") or {})}
+    if trace.interrupted:
+        coords["chain"] = trace.chains
+    dims = {**dims_of_results(model), **(options.get("dims") or {})}
+    return build(groups, dims, coords, attrs)
+
+
+def observed_now(observed: Any) -> np.ndarray:
+    """The observations at this moment: `Data` may have been exchanged since the model was built."""
+    array = np.asarray(observed.value.eval())
+    return observed.array if array.shape == observed.array.shape and (array == observed.array).all() else array
+
+
+def dims_of_results(model: Model) -> dict[str, tuple[str | None, ...]]:
+    """The dims of each variable, and of each value variable of the same shape."""
+    dims = dict(model.named_vars_to_dims)
+    return dims | {f.value.name or "": dims[f.name] for f in model.free if f.name in dims}
+
+
+def pointwise_rows(model: Model, terms: Mapping[str, Variable]) -> tuple[Layout, Rows]:
+    """`terms` as a function of the free variables in their own spaces, laid out one after another."""
+    roots = [Variable(TensorType("float64", v.type.shape), v.name) for v in model.free_RVs]
+    own = [root if v.dtype == "float64" else ew.cast(root, v.dtype) for root, v in zip(roots, model.free_RVs, strict=True)]
+    outputs = rebuild(list(terms.values()), dict(zip(model.free_RVs, own, strict=True)))
+    layout = Layout(roots)
+    return layout, compiled_rows(layout, outputs)

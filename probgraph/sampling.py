@@ -1,0 +1,241 @@
+"""sample(): from an open model to posterior draws, as one page.
+
+    model -> log density, compiled -> starts -> chains -> every draw in the user's variables -> ArviZ
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from probgraph.engine.toolchain import NoCompilerError
+from probgraph.model.checks import explanation
+from probgraph.model.layout import Layout
+from probgraph.model.log_density import compiled_density, density_graphs
+from probgraph.model.model import Model, the_model
+from probgraph.posterior import IDATA_OPTIONS, Results, to_arviz
+from probgraph.samplers import LogDensity, StartError, Trace, jittered_starts, nuts, sample_chains
+
+INITS = ("auto", "jitter+adapt_diag", "adapt_diag")
+Initvals = Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None
+RandomSeed = int | Sequence[int] | np.random.SeedSequence | np.random.Generator | None
+
+
+def sample(
+    draws: int = 1000,
+    *,
+    tune: int = 1000,
+    chains: int = 4,
+    cores: int | None = None,
+    random_seed: RandomSeed = None,
+    target_accept: float = 0.8,
+    max_treedepth: int = 10,
+    progressbar: bool = True,
+    initvals: Initvals = None,
+    init: str = "jitter+adapt_diag",
+    jitter_max_retries: int = 100,
+    discard_tuned_samples: bool = True,
+    var_names: Sequence[str] | None = None,
+    return_inferencedata: bool = True,
+    idata_kwargs: Mapping[str, Any] | None = None,
+    model: Model | None = None,
+) -> Any:
+    """Draw from the posterior of the open model with the No-U-Turn sampler, in compiled code.
+
+    Parameters
+    ----------
+    draws, tune, chains
+        Draws kept and warm-up transitions of each chain, and how many chains.
+    cores
+        Chains at a time; as many as there are processors by default. The draws do not depend on it.
+    random_seed
+        The same seed gives the same draws, bit for bit.
+    target_accept
+        Acceptance rate that the step size is tuned to; nearer to 1 for posteriors with narrow places.
+    max_treedepth
+        A trajectory has at most 2**max_treedepth - 1 steps.
+    initvals
+        Where to start: values by variable name, for all chains or a list with one for each.
+    init
+        "jitter+adapt_diag" starts each chain at its own place within 1 (over R) around the centre, retried
+        up to `jitter_max_retries` times until the density is finite; "adapt_diag" starts at the centre.
+    discard_tuned_samples
+        False keeps the warm-up in groups of its own.
+    var_names
+        The variables to keep; all by default.
+    return_inferencedata
+        False returns a dict of arrays (chain, draw, \\*shape) by name instead of ArviZ's object.
+    idata_kwargs
+        `log_likelihood` (True, or names of observed variables), `include_transformed`, `coords`, `dims`.
+
+    Returns
+    -------
+    `arviz.InferenceData`, or `xarray.DataTree` with ArviZ 1: posterior, sample_stats, observed_data,
+    constant_data. Its attrs hold the settings, and the seconds taken: `build_time` (graphs), `compile_time`,
+    `tuning_time`, `sampling_time`. Ctrl-C returns the draws so far, with `interrupted` in the attrs.
+
+    Raises
+    ------
+    ValueError where the model has no free variable, or no start with a finite density is found (saying which
+    term of which variable is not finite there, and why); NotImplementedError for discrete free variables;
+    TypeError where no model is open.
+
+    Hoffman & Gelman, "The No-U-Turn Sampler" (JMLR 2014); Betancourt, "A Conceptual Introduction to Hamiltonian
+    Monte Carlo" (2017).
+
+    >>> with Model():
+    ...     x = Normal("x", 0, 1)
+    ...     idata = sample(200, chains=2, random_seed=1, progressbar=False)
+    """
+    model = the_model(model, "sample()")
+    options = _checked_options(idata_kwargs)
+    if init not in INITS:
+        raise ValueError(f"init is {init!r}; it must be one of {', '.join(map(repr, INITS))}")
+    if chains < 1:
+        raise ValueError(f"chains is {chains}; at least one is needed")
+    seed = _seed(random_seed)
+    compiled = _compile(model, options, var_names)
+    starts = _starts(model, compiled, chains, seed, initvals, init, jitter_max_retries)
+    trace = sample_chains(
+        compiled.density,
+        starts,
+        draws=draws,
+        tune=tune,
+        cores=cores,
+        random_seed=seed,
+        target_accept=target_accept,
+        max_treedepth=max_treedepth,
+        progressbar=progressbar,
+        discard_tuned=discard_tuned_samples,
+    )
+    if trace.interrupted and not trace.draws.shape[1] and draws:
+        raise KeyboardInterrupt("sampling was interrupted before the first draw was kept")
+    _warn_of_trouble(trace, max_treedepth, target_accept)
+    if not return_inferencedata:
+        return compiled.results.arrays(trace.draws)["posterior"]
+    settings = {
+        "sampler": "NUTS",
+        "tuning_steps": tune,
+        "target_accept": target_accept,
+        "max_treedepth": max_treedepth,
+        "init": init,
+        "random_seed": random_seed if isinstance(random_seed, int) else None,
+        "interrupted": trace.interrupted,
+        "gradient_evaluations": trace.gradients + trace.gradients_tuning,
+        "build_time": compiled.build_seconds,
+        "compile_time": compiled.compile_seconds,
+        **_split(trace),
+    }
+    return to_arviz(model, compiled.results, trace, settings, options)
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    density: LogDensity
+    layout: Layout
+    results: Results
+    build_seconds: float
+    compile_seconds: float
+
+
+def _compile(model: Model, options: Mapping[str, Any], var_names: Sequence[str] | None) -> _Compiled:
+    """The density, the sampler's kernel and the function from draws to values: three C files side by side."""
+    began = time.perf_counter()
+    with ThreadPoolExecutor(2, "compile") as pool:
+        kernel = pool.submit(nuts.prepare)
+        layout, logp, gradients = density_graphs(model)
+        built = time.perf_counter()
+        results = pool.submit(
+            Results,
+            model,
+            layout,
+            var_names,
+            options.get("log_likelihood", False),
+            options.get("include_transformed", False),
+        )
+        density = compiled_density(layout, logp, gradients)
+        finished = results.result()
+        try:
+            kernel.result()
+        except NoCompilerError as error:
+            raise NoCompilerError(f"sample() needs a C compiler for its NUTS kernel: {error}") from None
+    return _Compiled(density, layout, finished, built - began, time.perf_counter() - built)
+
+
+def _checked_options(idata_kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
+    options = dict(idata_kwargs or {})
+    for name in options:
+        if name not in IDATA_OPTIONS:
+            raise TypeError(f"idata_kwargs: {name!r} is no option; those are {', '.join(IDATA_OPTIONS)}")
+    return options
+
+
+def _seed(random_seed: RandomSeed) -> int | Sequence[int] | np.random.SeedSequence:
+    if random_seed is None:
+        return np.random.SeedSequence()
+    if isinstance(random_seed, np.random.Generator):
+        return [int(n) for n in random_seed.integers(2**32, size=4)]
+    return random_seed
+
+
+def _starts(
+    model: Model,
+    compiled: _Compiled,
+    chains: int,
+    seed: Any,
+    initvals: Initvals,
+    init: str,
+    retries: int,
+) -> np.ndarray:
+    layout = compiled.layout
+    if initvals is None or isinstance(initvals, Mapping):
+        centre = layout.vector(model.initial_point(initvals))
+    else:
+        if len(initvals) != chains:
+            raise ValueError(f"initvals is a list of {len(initvals)} for {chains} chains")
+        centre = np.stack([layout.vector(model.initial_point(given)) for given in initvals])
+    radius, tries = (0.0, 1) if init == "adapt_diag" else (1.0, max(retries, 1))
+    try:
+        return jittered_starts(compiled.density, centre, chains, seed, tries=tries, radius=radius)
+    except StartError as error:
+        why = explanation(model, layout.point(error.q), error.gradient)
+        raise ValueError(
+            f"no start with a finite log density was found for chain {error.chain} in {tries} tries"
+            f"{' around the initial point' if radius else ''}. At the last:\n{why}"
+        ) from None
+
+
+def _warn_of_trouble(trace: Trace, max_treedepth: int, target_accept: float) -> None:
+    if trace.interrupted:
+        kept = f"{len(trace.chains)} chains with {trace.draws.shape[1]} draws each"
+        warnings.warn(f"Sampling was interrupted; what is returned is {kept}.", stacklevel=3)
+    total = trace.draws.shape[0] * trace.draws.shape[1]
+    divergences = int(trace.stats["diverging"].sum())
+    if divergences:
+        nearer = min(1 - (1 - target_accept) / 2, 0.99)
+        warnings.warn(
+            f"There were {divergences} divergences among {total} draws after tuning: the sampler could not follow the"
+            f" posterior everywhere, and the result may be biased. Increase target_accept (try {nearer:.2g}) or"
+            " reparameterise, e.g. write x = mu + sigma * z with z standard normal.",
+            stacklevel=3,
+        )
+    deep = int(trace.stats["reached_max_treedepth"].sum())
+    if deep > 0.05 * total:
+        warnings.warn(
+            f"{deep} of {total} draws reached max_treedepth={max_treedepth}: they are less independent than they could"
+            " be. Increase max_treedepth, or standardise predictors and parameters.",
+            stacklevel=3,
+        )
+
+
+def _split(trace: Trace) -> dict[str, float]:
+    """The wall time of the run, divided as the chains' own times are."""
+    tuning, sampling = float(trace.seconds_tuning.sum()), float(trace.seconds_sampling.sum())
+    share = tuning / (tuning + sampling) if tuning + sampling else 0.0
+    return {"tuning_time": trace.seconds * share, "sampling_time": trace.seconds * (1 - share)}
