@@ -9,7 +9,7 @@
 The engine alone, in the manner of Theano: `import probgraph.engine as theano`.
 """
 
-from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from probgraph import math
 from probgraph.distributions import (
@@ -37,11 +37,6 @@ from probgraph.log_likelihood import compute_log_likelihood
 from probgraph.map import MAP, find_MAP
 from probgraph.model import Data, Deterministic, Model, Potential, modelcontext, set_data
 from probgraph.sampling import sample
-
-try:
-    __version__ = version("probgraph")
-except PackageNotFoundError:  # run from a checkout that was not installed
-    __version__ = "not installed"
 
 __all__ = [
     "MAP",
@@ -75,3 +70,14 @@ __all__ = [
     "sample",
     "set_data",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        import importlib.metadata as metadata  # late: a tenth of the time to import all else
+
+        try:
+            return metadata.version("probgraph")
+        except metadata.PackageNotFoundError:  # run from a checkout that was not installed
+            return "not installed"
+    raise AttributeError(f"module 'probgraph' has no attribute {name!r}")

@@ -30,7 +30,9 @@ def compute_log_likelihood(
     ...     compute_log_likelihood(idata)
     """
     model = the_model(model, "compute_log_likelihood()")
-    terms = likelihood_terms(model, True if var_names is None else [var_names] if isinstance(var_names, str) else var_names)
+    terms = likelihood_terms(
+        model, True if var_names is None else [var_names] if isinstance(var_names, str) else var_names
+    )
     layout, rows = pointwise_rows(model, terms)
     posterior = idata["posterior"]
     parts = []

@@ -32,7 +32,9 @@ class MAP(dict[str, np.ndarray]):
     path: dict[str, np.ndarray] | None
 
     def __repr__(self) -> str:
-        values = ", ".join(f"{name}={np.array2string(v, precision=6, threshold=8)}" for name, v in self.items())
+        values = ", ".join(
+            f"{name}={np.array2string(v, precision=6, threshold=8)}" for name, v in self.items()
+        )
         ended = "converged" if self.converged else "did not converge"
         return f"MAP({values}; logp={self.logp:.6g}, {ended} in {self.iterations} iterations: {self.message})"
 
@@ -100,5 +102,3 @@ def find_MAP(
 def _values(results: Results, positions: np.ndarray) -> dict[str, np.ndarray]:
     """Positions (n, dim) as values by name, (n, *shape)."""
     return {name: array[0] for name, array in results.arrays(positions[None])["posterior"].items()}
-
-

@@ -2,6 +2,7 @@
 
 They are the engine's own (`probgraph.engine.tensor` has all of them); here are those that models need.
 """
+# ruff: noqa: F401  a namespace imports what it offers, some of it under the names of builtins
 
 from probgraph.engine.tensor import (
     abs,
@@ -73,4 +74,3 @@ from probgraph.engine.tensor import (
 )
 
 invlogit = sigmoid
-

@@ -37,7 +37,9 @@ class Results:
         self.model = model
         self.posterior = _chosen(model, var_names)
         self.likelihoods = likelihood_terms(model, log_likelihood)
-        self.transformed = [f.value.name or "" for f in model.free if f.transform] if include_transformed else []
+        self.transformed = (
+            [f.value.name or "" for f in model.free if f.transform] if include_transformed else []
+        )
         of_names = {f.value.name: f.value for f in model.free}
         variables = [*(model[name] for name in self.posterior), *self.likelihoods.values()]
         outputs = [*model.on_values(variables), *(of_names[name] for name in self.transformed)]
@@ -63,7 +65,9 @@ def _chosen(model: Model, var_names: Sequence[str] | None) -> list[str]:
         return names
     for name in var_names:
         if name not in names:
-            raise KeyError(f"var_names: {name!r} is no free variable or Deterministic; those are {', '.join(names)}")
+            raise KeyError(
+                f"var_names: {name!r} is no free variable or Deterministic; those are {', '.join(names)}"
+            )
     return [name for name in names if name in set(var_names)]
 
 
@@ -71,12 +75,14 @@ def likelihood_terms(model: Model, wanted: bool | Sequence[str] = True) -> dict[
     """The pointwise log likelihood of each observed variable, of the observed shape; True means of all."""
     if wanted is False or wanted is None:
         return {}
-    names = [o.variable.name or "" for o in model.observed]
+    names = [o.name for o in model.observed]
     if wanted is not True:
         wanted = [wanted] if isinstance(wanted, str) else list(wanted)
         for name in wanted:
             if name not in names:
-                raise KeyError(f"log_likelihood: {name!r} is not observed; observed are {', '.join(names) or 'none'}")
+                raise KeyError(
+                    f"log_likelihood: {name!r} is not observed; observed are {', '.join(names) or 'none'}"
+                )
         names = [name for name in names if name in set(wanted)]
     if not names:
         raise ValueError("log_likelihood: the model has no observed variables")
@@ -97,19 +103,13 @@ def to_arviz(
     if trace.tuning_draws is not None and trace.tuning_stats is not None:
         groups["warmup_posterior"] = results.arrays(trace.tuning_draws)["posterior"]
         groups["warmup_sample_stats"] = dict(trace.tuning_stats)
-    groups["observed_data"] = {o.variable.name or "": observed_now(o) for o in model.observed}
+    groups["observed_data"] = {o.name: o.present_array() for o in model.observed}
     groups["constant_data"] = {d.name or "": d.get_value() for d in model.data_vars}
     coords: dict[str, Any] = {**model.coords, **(options.get("coords") or {})}
     if trace.interrupted:
         coords["chain"] = trace.chains
     dims = {**dims_of_results(model), **(options.get("dims") or {})}
     return build(groups, dims, coords, attrs)
-
-
-def observed_now(observed: Any) -> np.ndarray:
-    """The observations at this moment: `Data` may have been exchanged since the model was built."""
-    array = np.asarray(observed.value.eval())
-    return observed.array if array.shape == observed.array.shape and (array == observed.array).all() else array
 
 
 def dims_of_results(model: Model) -> dict[str, tuple[str | None, ...]]:
@@ -121,7 +121,10 @@ def dims_of_results(model: Model) -> dict[str, tuple[str | None, ...]]:
 def pointwise_rows(model: Model, terms: Mapping[str, Variable]) -> tuple[Layout, Rows]:
     """`terms` as a function of the free variables in their own spaces, laid out one after another."""
     roots = [Variable(TensorType("float64", v.type.shape), v.name) for v in model.free_RVs]
-    own = [root if v.dtype == "float64" else ew.cast(root, v.dtype) for root, v in zip(roots, model.free_RVs, strict=True)]
+    own = [
+        root if v.dtype == "float64" else ew.cast(root, v.dtype)
+        for root, v in zip(roots, model.free_RVs, strict=True)
+    ]
     outputs = rebuild(list(terms.values()), dict(zip(model.free_RVs, own, strict=True)))
     layout = Layout(roots)
     return layout, compiled_rows(layout, outputs)

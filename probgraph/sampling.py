@@ -1,6 +1,6 @@
 """sample(): from an open model to posterior draws, as one page.
 
-    model -> log density, compiled -> starts -> chains -> every draw in the user's variables -> ArviZ
+model -> log density, compiled -> starts -> chains -> every draw in the user's variables -> ArviZ
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def explanation(model: Model, point: Mapping[str, np.ndarray], gradient: np.ndar
     """A table of the terms at a point, with the first element of each that is not finite, and why."""
     terms = term_values(model, point)
     distributions = {f.name: f.variable.distribution for f in model.free}
-    distributions |= {o.variable.name or "": o.distribution for o in model.observed}
+    distributions |= {o.name: o.distribution for o in model.observed}
     values = _named_values(model, point)
     width = max(map(len, terms))
     lines = [f"  {'term':<{width}}  log density"]
@@ -38,7 +38,9 @@ def explanation(model: Model, point: Mapping[str, np.ndarray], gradient: np.ndar
             index = tuple(int(i) for i in bad[0])
             line += _where(index, len(bad), elements.size)
             if name in distributions:
-                line += f": {_why(model, point, name, distributions[name], values[name], index, elements.shape)}"
+                line += (
+                    f": {_why(model, point, name, distributions[name], values[name], index, elements.shape)}"
+                )
         lines.append(line)
     if gradient is not None and not np.isfinite(gradient).all():
         slots = Layout(model.value_vars).slots
@@ -75,17 +77,18 @@ def _why(
 
 def _named_values(model: Model, point: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     variables: list[Variable] = [*model.free_RVs, *(o.value for o in model.observed)]
-    names = [f.name for f in model.free] + [o.variable.name or "" for o in model.observed]
+    names = [f.name for f in model.free] + [o.name for o in model.observed]
     return dict(zip(names, _values(model, point, variables), strict=True))
 
 
-def _values(
-    model: Model, point: Mapping[str, np.ndarray], outputs: Sequence[Variable]
-) -> list[np.ndarray]:
+def _values(model: Model, point: Mapping[str, np.ndarray], outputs: Sequence[Variable]) -> list[np.ndarray]:
     graphs = run_passes(model.on_values(outputs), FAST_RUN)
     values = [v for v in model.value_vars if v.name in point]
     with np.errstate(all="ignore"):
-        return [np.asarray(v) for v in numpy_function(FunctionGraph(values, graphs))([point[v.name] for v in values])]
+        return [
+            np.asarray(v)
+            for v in numpy_function(FunctionGraph(values, graphs))([point[v.name] for v in values])
+        ]
 
 
 def _where(index: tuple[int, ...], count: int, size: int) -> str:

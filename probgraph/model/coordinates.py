@@ -24,7 +24,9 @@ class Coordinates:
         if not isinstance(name, str) or not name:
             raise TypeError(f"a dim's name is a str, got {name!r}")
         if name in ("chain", "draw"):
-            raise ValueError(f"{name!r} is the name of a dimension of every result; call your dim something else")
+            raise ValueError(
+                f"{name!r} is the name of a dimension of every result; call your dim something else"
+            )
         if values is None and length is None:
             raise ValueError(f"dim {name!r} needs labels or a length, e.g. coords={{{name!r}: range(8)}}")
         labels = None if values is None else _labels(name, values)
@@ -32,7 +34,9 @@ class Coordinates:
         if length is not None and found != length:
             raise ValueError(f"dim {name!r} has {found} labels and was given length {length}")
         if name in self.lengths and (found != self.lengths[name] or not _same(labels, self.labels[name])):
-            raise ValueError(f"dim {name!r} exists already, with length {self.lengths[name]} and other labels")
+            raise ValueError(
+                f"dim {name!r} exists already, with length {self.lengths[name]} and other labels"
+            )
         self.labels[name], self.lengths[name] = labels, found
 
     def replace(self, name: str, values: Any, length: int) -> None:
@@ -50,7 +54,9 @@ class Coordinates:
         for name in names:
             if name is not None and name not in self.lengths:
                 known = ", ".join(map(repr, self.lengths)) or "none"
-                raise KeyError(f"{who}: dim {name!r} is not known; known are {known}. Give Model(coords={{...}})")
+                raise KeyError(
+                    f"{who}: dim {name!r} is not known; known are {known}. Give Model(coords={{...}})"
+                )
         return names
 
     def shape(self, who: str, dims: Dims) -> tuple[int | None, ...]:

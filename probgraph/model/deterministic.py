@@ -17,7 +17,9 @@ def Deterministic(name: str, var: Any, model: Model | None = None, dims: Dims = 
     >>> with Model():
     ...     tau = Deterministic("tau", 1 / Normal("sigma", 0, 1) ** 2)
     """
-    return (model or open_model(f'Deterministic("{name}", ...)')).add_deterministic(name, as_variable(var), dims)
+    return (model or open_model(f'Deterministic("{name}", ...)')).add_deterministic(
+        name, as_variable(var), dims
+    )
 
 
 def Potential(name: str, var: Any, model: Model | None = None, dims: Dims = None) -> Variable:

@@ -42,7 +42,9 @@ class Layout:
         q = np.empty(self.dim)
         for slot in self.slots:
             if slot.name not in point:
-                raise KeyError(f"the point has no {slot.name!r}; it needs {', '.join(s.name for s in self.slots)}")
+                raise KeyError(
+                    f"the point has no {slot.name!r}; it needs {', '.join(s.name for s in self.slots)}"
+                )
             value = np.asarray(point[slot.name], dtype="float64")
             if value.shape != slot.shape:
                 raise ValueError(f"the point's {slot.name} has shape {value.shape}, it needs {slot.shape}")

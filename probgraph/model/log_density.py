@@ -63,7 +63,9 @@ def density_graphs(model: Densities, jacobian: bool = True) -> tuple[Layout, Var
 def refuse_without_gradient(model: Densities) -> None:
     """An error for a model that has nothing to walk on."""
     if not model.free:
-        raise ValueError("the model has no free variables: nothing is unknown. Its variables are all observed or data")
+        raise ValueError(
+            "the model has no free variables: nothing is unknown. Its variables are all observed or data"
+        )
     discrete = [f.name for f in model.free if f.variable.distribution.discrete]
     if discrete:
         raise NotImplementedError(
@@ -100,7 +102,9 @@ def compiled_rows(layout: Layout, outputs: Sequence[Variable]) -> Rows:
     return rows
 
 
-def value_function(layout: Layout, outputs: Sequence[Variable]) -> Callable[[Mapping[str, Any]], list[np.ndarray]]:
+def value_function(
+    layout: Layout, outputs: Sequence[Variable]
+) -> Callable[[Mapping[str, Any]], list[np.ndarray]]:
     """`outputs`, graphs of the value variables, as a function of a point by names."""
     rows = compiled_rows(layout, outputs)
     return lambda point: [column[0] for column in rows(layout.vector(point)[None])]

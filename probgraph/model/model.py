@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Token
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.random_variable import RandomVariable, open_model, open_models
-from probgraph.distributions.transforms import Transform
-from probgraph.engine.graph import Interner, Variable, graph_inputs, rebuild
+from probgraph.engine.graph import Interner, Variable, rebuild
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops import reduce
 from probgraph.engine.shared import SharedVariable
@@ -27,35 +25,7 @@ from probgraph.model.data import DataVariable, as_array, as_observed
 from probgraph.model.layout import Layout
 from probgraph.model.log_density import log_density, value_function
 from probgraph.model.starting import starting_point
-
-
-@dataclass(frozen=True, eq=False)
-class FreeVariable:
-    """A free variable with the value variable behind it: over R, in double precision, unless discrete."""
-
-    variable: RandomVariable
-    value: Variable
-    transform: Transform | None
-    initval: Any = None
-
-    @property
-    def name(self) -> str:
-        return self.variable.name or ""
-
-    def constrained(self) -> Variable:
-        """The variable as a graph of its value variable."""
-        x = self.value if self.transform is None else self.transform.inverse(self.value)
-        return x if x.dtype == self.variable.dtype else ew.cast(x, self.variable.dtype)
-
-
-@dataclass(frozen=True, eq=False)
-class ObservedVariable:
-    """What was observed of a distribution. `array` is the present value, in the dtype it was given in."""
-
-    variable: Variable
-    distribution: Distribution
-    value: Variable
-    array: np.ndarray
+from probgraph.model.variables import FreeVariable, ObservedVariable, free_variable, known_shape
 
 
 class Model:
@@ -108,23 +78,19 @@ class Model:
             if initval is not None:
                 raise TypeError(f"{name}: an observed variable has no initval")
             return self._observe(name, distribution, observed, names)
-        shape = self._known_shape(name, distribution)
+        shape = known_shape(name, distribution)
         self.coordinates.check(name, names, shape)
         distribution.shape = shape
-        dtype = "int64" if distribution.discrete else _floatx(distribution)
-        variable = RandomVariable(TensorType(dtype, shape), name, distribution)
-        transform = distribution.support.transform
-        value_name = name if transform is None else f"{name}_{transform.name}__"
-        value = Variable(TensorType("int64" if distribution.discrete else "float64", shape), value_name)
-        self.free.append(FreeVariable(variable, value, transform, initval))
-        return self._name(variable, names)
+        free = free_variable(name, distribution, shape, initval)
+        self.free.append(free)
+        return self._name(free.variable, names)
 
     def _observe(
         self, name: str, distribution: Distribution, observed: Any, dims: tuple[str | None, ...] | None
     ) -> Variable:
         value, array = as_observed(name, distribution, observed)
         self.coordinates.check(f"{name}: observed", dims, array.shape)
-        shape = self._known_shape(name, distribution)
+        shape = known_shape(name, distribution)
         try:
             fits = broadcast_shapes(name, [TensorType("bool", shape), TensorType("bool", array.shape)])
         except ValueError:
@@ -138,18 +104,6 @@ class Model:
         variable.name = name
         self.observed.append(ObservedVariable(variable, distribution, value, array))
         return self._name(variable, dims)
-
-    def _known_shape(self, name: str, distribution: Distribution) -> tuple[int, ...]:
-        """The distribution's shape, lengths that depend on Data being those of the present Data."""
-        shape = distribution.shape
-        if None in shape:
-            now = rebuild(list(distribution.parameters.values()), _with_present_lengths(distribution))
-            present = broadcast_shapes(name, [v.type for v in now])
-            present = (1,) * (len(shape) - len(present)) + present
-            shape = tuple(p if n is None else n for n, p in zip(shape, present, strict=True))
-        if None in shape:
-            raise ValueError(f"{name}: its shape {shape} is not known when the model is built; give dims= or shape=")
-        return shape
 
     def add_data(
         self, variable: DataVariable, dims: Dims = None, coords: Mapping[str, Any] | None = None
@@ -197,7 +151,9 @@ class Model:
         if not isinstance(name, str) or not name:
             raise TypeError(f"a variable's name is a str that is not empty, got {name!r}")
         if name in self.named_vars:
-            raise ValueError(f"Variable name {name} already exists. Each variable of a model has its own name")
+            raise ValueError(
+                f"Variable name {name} already exists. Each variable of a model has its own name"
+            )
         if name in self.coordinates.lengths:
             raise ValueError(f"{name} is the name of a dim; a variable needs another")
 
@@ -306,7 +262,7 @@ class Model:
         They are graphs of the free variables themselves, without Jacobians.
         """
         terms = {f.name: f.variable.distribution.logp(f.variable) for f in self.free}
-        terms |= {o.variable.name: o.distribution.logp(o.value) for o in self.observed}  # type: ignore[misc]
+        terms |= {o.name: o.distribution.logp(o.value) for o in self.observed}
         return terms | {p.name: p for p in self.potentials}  # type: ignore[misc]
 
     def jacobians(self) -> dict[str, Variable]:
@@ -391,34 +347,18 @@ class Model:
         return starting_point(self.free, given)
 
     def __repr__(self) -> str:
-        lines = [f"{d.name} = Data{_of_dims(self, d)}" for d in self.data_vars]
-        lines += [f"{f.name} ~ {f.variable.distribution}{_of_dims(self, f.variable)}" for f in self.free]
-        lines += [f"{d.name} = Deterministic{_of_dims(self, d)}" for d in self.deterministics]
-        lines += [f"{p.name} = Potential{_of_dims(self, p)}" for p in self.potentials]
-        lines += [f"{o.variable.name} ~ {o.distribution}{_of_dims(self, o.variable)}, observed" for o in self.observed]
+        """The model as it would be written on paper, a line for each variable."""
+        lines = [f"{d.name} = Data{self._axes(d)}" for d in self.data_vars]
+        lines += [f"{f.name} ~ {f.variable.distribution}{self._axes(f.variable)}" for f in self.free]
+        lines += [f"{d.name} = Deterministic{self._axes(d)}" for d in self.deterministics]
+        lines += [f"{p.name} = Potential{self._axes(p)}" for p in self.potentials]
+        lines += [f"{o.name} ~ {o.distribution}{self._axes(o.variable)}, observed" for o in self.observed]
         return "\n".join(lines) or "an empty model"
 
-    __str__ = __repr__
-
-
-def _of_dims(model: Model, variable: Variable) -> str:
-    dims = model.named_vars_to_dims.get(variable.name or "")
-    shape = variable.type.shape
-    return f" [{', '.join(map(str, dims))}]" if dims else f" {list(shape)}" if shape else ""
-
-
-def _floatx(distribution: Distribution) -> str:
-    """The dtype of the point: that of the parameters, floatX where there are none."""
-    return distribution.point().dtype
-
-
-def _with_present_lengths(distribution: Distribution) -> dict[Variable, Variable]:
-    """Data replaced by roots of the same type with the lengths that the data have now."""
-    return {
-        v: Variable(TensorType(v.dtype, v.container.value.shape), v.name)
-        for v in graph_inputs(list(distribution.parameters.values()))
-        if isinstance(v, SharedVariable)
-    }
+    def _axes(self, variable: Variable) -> str:
+        dims = self.named_vars_to_dims.get(variable.name or "")
+        shape = variable.type.shape
+        return f" [{', '.join(map(str, dims))}]" if dims else f" {list(shape)}" if shape else ""
 
 
 def the_model(model: Model | None, what: str) -> Model:

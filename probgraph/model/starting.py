@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from probgraph.distributions.random_variable import RandomVariable
-from probgraph.distributions.transforms import Transform
 from probgraph.engine.graph import FunctionGraph, Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.run_graph import numpy_function
+from probgraph.model.variables import FreeVariable
 
 
-class Free(Protocol):
-    """What is asked of a free variable here."""
-
-    variable: RandomVariable
-    value: Variable
-    transform: Transform | None
-    initval: Any
-
-    @property
-    def name(self) -> str: ...
-
-
-def starting_point(free: Sequence[Free], given: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
+def starting_point(
+    free: Sequence[FreeVariable], given: Mapping[str, Any] | None = None
+) -> dict[str, np.ndarray]:
     """A value for each value variable, by its name.
 
     `given` has values for some: in a variable's own space under its name, or over R under that of its value
@@ -40,7 +29,7 @@ def starting_point(free: Sequence[Free], given: Mapping[str, Any] | None = None)
         if value_name in given:
             y = _shaped(value_name, given.pop(value_name), f.value)
             given.pop(f.name, None)
-            x = _run(f.constrained(), {**known, f.value: y})  # type: ignore[attr-defined]
+            x = _run(f.constrained(), {**known, f.value: y})
         else:
             own = given.pop(f.name) if f.name in given else f.initval
             if own is None:
@@ -75,7 +64,9 @@ def _shaped(name: str, value: Any, like: Variable) -> np.ndarray:
         ) from None
 
 
-def _refuse_outside(f: Free, x: np.ndarray, y: np.ndarray, known: Mapping[Variable, np.ndarray]) -> None:
+def _refuse_outside(
+    f: FreeVariable, x: np.ndarray, y: np.ndarray, known: Mapping[Variable, np.ndarray]
+) -> None:
     inside = np.broadcast_to(_run(f.variable.distribution.support.holds(as_variable(x)), known), y.shape)
     inside = inside & np.isfinite(y)
     if inside.all():

@@ -1,0 +1,96 @@
+"""What a model knows of each random variable: the free ones with their place over R, the observed with their data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from probgraph.distributions.base import Distribution
+from probgraph.distributions.random_variable import RandomVariable
+from probgraph.distributions.transforms import Transform
+from probgraph.engine.graph import Variable, graph_inputs, rebuild
+from probgraph.engine.ops import elementwise as ew
+from probgraph.engine.shared import SharedVariable
+from probgraph.engine.types import TensorType, broadcast_shapes
+
+
+@dataclass(frozen=True, eq=False)
+class FreeVariable:
+    """A free variable with the value variable behind it: over R, in double precision, unless discrete."""
+
+    variable: RandomVariable
+    value: Variable
+    transform: Transform | None
+    initval: Any = None
+
+    @property
+    def name(self) -> str:
+        return self.variable.name or ""
+
+    def constrained(self) -> Variable:
+        """The variable as a graph of its value variable."""
+        x = self.value if self.transform is None else self.transform.inverse(self.value)
+        return x if x.dtype == self.variable.dtype else ew.cast(x, self.variable.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class ObservedVariable:
+    """What was observed of a distribution. `array` is the present value, in the dtype it was given in."""
+
+    variable: Variable
+    distribution: Distribution
+    value: Variable
+    array: np.ndarray
+
+    @property
+    def name(self) -> str:
+        return self.variable.name or ""
+
+    def present_array(self) -> np.ndarray:
+        """The observations at this moment: `Data` may have been exchanged since."""
+        array = np.asarray(self.value.eval())
+        return self.array if np.array_equal(array, self.array) else array
+
+
+def free_variable(
+    name: str, distribution: Distribution, shape: tuple[int, ...], initval: Any
+) -> FreeVariable:
+    """A free variable of this distribution and shape, and its value variable."""
+    dtype = "int64" if distribution.discrete else distribution.point().dtype
+    transform = distribution.support.transform
+    value_name = name if transform is None else f"{name}_{transform.name}__"
+    value = Variable(TensorType("int64" if distribution.discrete else "float64", shape), value_name)
+    return FreeVariable(
+        RandomVariable(TensorType(dtype, shape), name, distribution), value, transform, initval
+    )
+
+
+def known_shape(name: str, distribution: Distribution) -> tuple[int, ...]:
+    """The distribution's shape; lengths that depend on Data are those of the present Data.
+
+    Raises ValueError where a length is not known even so.
+    """
+    shape = distribution.shape
+    if None in shape:
+        parameters = list(distribution.parameters.values())
+        present = broadcast_shapes(
+            name, [v.type for v in rebuild(parameters, _with_present_lengths(parameters))]
+        )
+        present = (1,) * (len(shape) - len(present)) + present
+        shape = tuple(p if n is None else n for n, p in zip(shape, present, strict=True))
+    if None in shape:
+        raise ValueError(
+            f"{name}: its shape {shape} is not known when the model is built; give dims= or shape="
+        )
+    return shape  # type: ignore[return-value]
+
+
+def _with_present_lengths(outputs: list[Variable]) -> dict[Variable, Variable]:
+    """Data replaced by roots of the same dtype with the lengths that the data have now."""
+    return {
+        v: Variable(TensorType(v.dtype, v.container.value.shape), v.name)
+        for v in graph_inputs(outputs)
+        if isinstance(v, SharedVariable)
+    }
