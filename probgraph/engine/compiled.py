@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -55,6 +56,7 @@ class CompiledGraph:
         self.c_text = c_text(program, [RUN])
         self._library = toolchain.load(self.c_text)
         # Called with the interpreter lock held: the memory below is this object's, for one call at a time.
+        self._lock = threading.Lock()
         handle = ctypes.PyDLL(None, handle=self._library._handle)
         self._run = handle.run
         self._prepare = handle.prepare
@@ -128,31 +130,34 @@ class CompiledGraph:
             self._table[self._scratch_slot] = address + -address % 64
 
     def __call__(self, arrays: Sequence[Any]) -> list[np.ndarray]:
-        table = self._table
-        for k, owned in self._owned_inputs:
-            owned[...] = arrays[k]
-        alive = []
-        for k, unknown, dtype in self._passed_inputs:
-            array = np.ascontiguousarray(arrays[k], dtype=dtype)
-            alive.append(array)
-            table[k] = array.ctypes.data
-            for axis, slot in unknown:
-                self._lengths[slot] = array.shape[axis]
-        if self._dynamic:
-            self._prepare_call()
-        outputs = self._owned_outputs
-        if outputs is None:
-            outputs = [np.empty(s, d) for s, d in zip(self._output_shapes, self._output_dtypes, strict=True)]
-            for k, array in enumerate(outputs, self._first_output):
+        with self._lock:
+            table = self._table
+            for k, owned in self._owned_inputs:
+                owned[...] = arrays[k]
+            alive = []
+            for k, unknown, dtype in self._passed_inputs:
+                array = np.ascontiguousarray(arrays[k], dtype=dtype)
+                alive.append(array)
                 table[k] = array.ctypes.data
+                for axis, slot in unknown:
+                    self._lengths[slot] = array.shape[axis]
+            if self._dynamic:
+                self._prepare_call()
+            outputs = self._owned_outputs
+            if outputs is None:
+                outputs = [
+                    np.empty(s, d) for s, d in zip(self._output_shapes, self._output_dtypes, strict=True)
+                ]
+                for k, array in enumerate(outputs, self._first_output):
+                    table[k] = array.ctypes.data
+                code = self._run(table, self._lengths, self._values)
+                if code:
+                    raise_failure(self.program, code, self._values)
+                return outputs
             code = self._run(table, self._lengths, self._values)
             if code:
                 raise_failure(self.program, code, self._values)
-            return outputs
-        code = self._run(table, self._lengths, self._values)
-        if code:
-            raise_failure(self.program, code, self._values)
-        return [array.copy() for array in outputs]
+            return [array.copy() for array in outputs]
 
 
 # ------------------------------------------------------------------------------------ over R^n

@@ -175,7 +175,8 @@ def argument_check(given: In, index: int, function_name: str) -> Check:
         return explained
     if kind.ndim:
         return _array_check(np.dtype(kind.dtype), kind.ndim, explained)
-    if not given.strict and kind.dtype in ("float64", "float32", "int64"):
+    exact = given.strict or (given.allow_downcast is False and kind.dtype == "float32")
+    if not exact and kind.dtype in ("float64", "float32", "int64"):
         return {"float64": _double_check, "float32": _single_check, "int64": _integer_check}[kind.dtype](
             explained
         )

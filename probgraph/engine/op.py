@@ -66,6 +66,9 @@ class Op:
         """What it means: one array, or a tuple of them if there are several results."""
         raise NotImplementedError(f"{self} has no NumPy meaning")
 
+    def check_lengths(self, node: Apply, arrays: Sequence[Any]) -> None:
+        """ValueError for lengths that NumPy would take but the node's types do not allow."""
+
     def vjp(
         self, cotangents: Sequence[Variable], outputs: Sequence[Variable], inputs: Sequence[Variable]
     ) -> Sequence[Variable | None]:

@@ -128,7 +128,8 @@ class TensorType(Type):
                 f"Expected an array-like object of numbers, but found {type(value).__name__}: {value!r:.80}"
             )
         if allow_downcast:
-            return given.astype(self.dtype)
+            with np.errstate(all="ignore"):
+                return given.astype(self.dtype)
         if isinstance(value, np.ndarray | np.generic):
             if np.promote_types(given.dtype, self.dtype) == self.dtype:
                 return given.astype(self.dtype)
@@ -148,7 +149,11 @@ class TensorType(Type):
         if not (
             scalar_floatx
             or given.size == 0
-            or np.array_equal(stored.astype(given.dtype), given, equal_nan=given.dtype.kind in "fc")
+            or (
+                np.array_equal(stored.astype(given.dtype), given, equal_nan=given.dtype.kind in "fc")
+                and (stored.dtype.kind != "u" or bool(np.all(given >= 0)))
+                and (given.dtype.kind != "u" or bool(np.all(stored >= 0)))
+            )
         ):
             raise TypeError(
                 f"{self} cannot store accurately value {value}, it would be represented as {stored.tolist()}. If you"

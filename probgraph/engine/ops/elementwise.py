@@ -170,6 +170,18 @@ class Elementwise(Pointwise):
             value = self.meaning(*(a.astype(d, copy=False) for a, d in zip(arrays, operands, strict=True)))
         return np.asarray(value, dtype=result)
 
+    def check_lengths(self, node: Apply, arrays: Sequence[Any]) -> None:
+        """Only axes known to have length 1 are stretched: NumPy would stretch any that happen to be 1."""
+        for axis in range(-node.out.ndim, 0):
+            lengths = {
+                position: array.shape[axis]
+                for position, (v, array) in enumerate(zip(node.inputs, arrays, strict=True))
+                if v.ndim >= -axis and v.type.shape[axis] != 1
+            }
+            if len(set(lengths.values())) > 1:
+                places = (f"input[{i}].shape[{node.inputs[i].ndim + axis}] = {n}" for i, n in lengths.items())
+                raise ValueError(f"{self}: Input dimension mis-match. ({', '.join(places)})")
+
     def vjp(
         self, cotangents: Sequence[Variable], outputs: Sequence[Variable], inputs: Sequence[Variable]
     ) -> list[Variable | None]:
