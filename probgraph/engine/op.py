@@ -2,13 +2,14 @@
 becomes loops.
 
 An op is a value: two are equal when their class and their `__props__` are. How an op becomes loops depends on
-its family, and there are four:
+its family, and there are five:
 
 * `Pointwise`: each element of the result is a formula of elements of the inputs (arithmetic, but also
   transposing, slicing and gathering: index arithmetic). Never stored unless somebody needs it stored.
 * `Reduction`: elements are combined along some axes.
 * `Scatter`: a copy of an array, parts of which are then overwritten or added to.
-* `KernelCall`: a routine over whole arrays (a factorisation, a solve).
+* `KernelCall`: a routine over whole arrays (a factorisation, a solve);
+* `Loop`: a graph of its own, run step after step.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 
 from probgraph.engine import loops
 from probgraph.engine.config import config
-from probgraph.engine.graph import Apply, Constant, Variable, tensor_constant
+from probgraph.engine.graph import Apply, Constant, FunctionGraph, Variable, tensor_constant
 from probgraph.engine.types import TensorType, Type, literal_dtype
 
 if TYPE_CHECKING:
@@ -178,6 +179,25 @@ class Scatter(Op):
 
     def regions(self, reader: LengthReader, node: Apply) -> Sequence[Region]:
         raise NotImplementedError
+
+
+class Loop(Op):
+    """A step run again and again, handing its results to the next: a scan.
+
+    `graph` is one step. Its inputs are an element of each sequence, then for each state and each of its `taps`
+    (how many steps back: ascending, e.g. (1, 2)) the state's value then, then what is fixed. Its outputs are
+    the new value of each state, then whatever else is collected, then, with `until`, a boolean scalar: the
+    step in which it is true is the last one.
+
+    A node's inputs are the number of steps (an int64 scalar), the sequences (at least so long along axis 0),
+    each state's past (as many as its last tap, oldest first, along axis 0), and what is fixed. Its outputs are
+    the values of each state after each step, then what is collected: all of shape (steps, ...).
+    """
+
+    graph: FunctionGraph
+    sequences: int
+    taps: tuple[tuple[int, ...], ...]
+    until: bool = False
 
 
 class KernelCall(Op):
