@@ -32,7 +32,7 @@ with pg.Model():
 
 import arviz as az  # noqa: E402  (it takes longer than all of the above)
 
-print(az.summary(result))
+print(az.summary(result).to_string())
 
 draws = result["posterior"]
 print(f"probability that damage grows with cold: {float((draws['slope'] < 0).mean()):.3f}")

@@ -24,7 +24,7 @@ def cost(x, y):
 x, y = theano.shared(2.0, name="x"), theano.shared(2.0, name="y")
 gradient_x, gradient_y = T.grad(cost(x, y), [x, y])
 step = theano.function([], [x, y], updates=[(x, x - 0.001 * gradient_x), (y, y - 0.001 * gradient_y)])
-paths = {"gradient descent from (2, 2)": np.array([step() for _ in range(10_000)])}
+paths = {"gradient descent from (2, 2)": np.transpose([step() for _ in range(10_000)])}
 print(f"10,000 steps of gradient descent from (2, 2): ({x.get_value():.3f}, {y.get_value():.3f})")
 
 # As a model: the cost is a log density with its sign changed, its minimum the mode.
@@ -42,15 +42,15 @@ with pg.Model():
         )
         print("converged" if found.converged else f"not converged: {found.message}")
         if found.converged:
-            paths[f"{method} from (3, 3)"] = found.path
+            paths[f"{method} from (3, 3)"] = found.path["x"], found.path["y"]
 
 if find_spec("matplotlib"):
     import matplotlib.pyplot as plt
 
     across, up = np.meshgrid(np.linspace(-2.5, 3.5, 300), np.linspace(-1.5, 9.5, 300))
     plt.contour(across, up, np.log10(cost(across, up) + 1e-3), levels=20, cmap="Greys")
-    for name, path in paths.items():
-        plt.plot(*np.asarray(path).T, ".-", markersize=2, linewidth=1, label=name)
+    for name, (x, y) in paths.items():
+        plt.plot(x, y, ".-", markersize=2, linewidth=1, label=name)
     plt.plot(1, 1, "k*")
     plt.legend()
     plt.savefig("rosenbrock.png")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,9 +68,9 @@ def build(
     labels = {name: _labels(name, values) for name, values in (coords or {}).items() if values is not None}
     general = {
         "created_at": datetime.now(UTC).isoformat(),
-        "arviz_version": version("arviz"),
+        "arviz_version": _version("arviz"),
         "inference_library": "probgraph",
-        "inference_library_version": _own_version(),
+        "inference_library_version": _version("probgraph"),
     }
     own = {
         **general,
@@ -90,7 +89,7 @@ def build(
 
 
 def _wrap(datasets: dict[str, xr.Dataset], attrs: dict[str, Any]) -> az.InferenceData | xr.DataTree:
-    if int(version("arviz").split(".")[0]) >= 1:
+    if int(_version("arviz").split(".")[0]) >= 1:
         import xarray as xr  # late: a third of a second, and not needed to build a model
 
         tree = xr.DataTree.from_dict(datasets)
@@ -197,8 +196,12 @@ def _storable(value: Any) -> Any:
     return str(value)
 
 
-def _own_version() -> str:
+def _version(package: str) -> str:
+    import importlib.metadata as metadata  # late: it is slow to import, and not needed to build a model
+
     try:
-        return version("probgraph")
-    except PackageNotFoundError:  # run from a checkout that was not installed
-        return "not installed"
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        if package != "probgraph":
+            raise
+        return "not installed"  # run from a checkout

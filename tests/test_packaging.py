@@ -17,9 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "probgraph"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
-#: Outside the standard library the package may import these, and the second group only inside functions.
+#: Outside the standard library the package may import these, and those that are slow to import inside functions.
 DEPENDENCIES = {"numpy", "scipy", "arviz"}
-LATE = {"arviz", "xarray", "matplotlib", "scipy"}
+LATE = {"arviz", "xarray", "matplotlib", "scipy", "importlib"}
 
 
 def test_runtime_dependencies_are_three():
