@@ -64,7 +64,7 @@ def scalar_function() -> float:
 
 def gradient(model: pg.Model) -> float:
     """The log density of a model with its gradient, called from C."""
-    density = log_density(model)
+    density, _ = log_density(model)
     library = toolchain.load(REPEAT, "benchmark")
     library.repeat.argtypes = [ctypes.c_void_p] * 5 + [ctypes.c_long]
     data = density.new_data()

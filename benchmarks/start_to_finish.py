@@ -25,8 +25,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PHASES = {
     "import": "import probgraph",
     "build": "build the model",
-    "sample": "sample, without the next two",
-    "compile": "  compile",
+    "sample": "sample",
+    "compile": "  of it waiting for the compiler",
     "share": "probgraph's share",
     "libraries": "import ArviZ and what belongs to it",
     "other": "Python's start, summary, picture",
