@@ -41,7 +41,7 @@ def starting_point(
             x = np.broadcast_to(x, f.variable.type.shape).astype(f.variable.dtype)
             y = x if f.transform is None else _run(f.transform.forward(as_variable(x)), known)
             y = np.broadcast_to(y, f.value.type.shape).astype(f.value.dtype)
-            _refuse_outside(f, x, y, known)
+        _refuse_outside(f, x, y, known)
         known[f.variable], point[value_name] = x, np.array(y)
     for name in given:
         legal = ", ".join(n for f in free for n in dict.fromkeys((f.name, f.value.name)) if n)
