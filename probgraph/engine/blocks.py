@@ -84,6 +84,8 @@ def can_be_vector(s: Statement, variable: str) -> bool:
 
 
 def _staged(loop: For) -> For | None:
+    if loop.serial:
+        return None
     stages = _stages(loop)
     costly = any(
         isinstance(s, Let) and _cost(s.value) >= _COSTLY for kind, stage in stages if kind for s in stage

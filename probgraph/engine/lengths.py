@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from probgraph.engine import loops
-from probgraph.engine.graph import Apply, Constant, FunctionGraph, Variable
+from probgraph.engine.graph import Apply, Constant, FunctionGraph, Variable, rebuild
 from probgraph.engine.loops import Compute, Expr, Failure, Literal, Load, Name, Require, ScalarFunction
-from probgraph.engine.op import Pointwise, Reduction
+from probgraph.engine.op import Loop, Pointwise, Reduction
 from probgraph.engine.types import TensorType
 
 _INTEGER = {
@@ -39,22 +39,64 @@ def folded(function: ScalarFunction, args: Sequence[Expr], dtype: str) -> Expr |
 class Lengths:
     """A LengthReader over a whole graph. Its own reading of values makes pure expressions of the inputs."""
 
-    def __init__(self, graph: FunctionGraph, buffers: dict[Variable, str]) -> None:
+    def __init__(
+        self, graph: FunctionGraph, buffers: dict[Variable, str], steps: dict[Apply, FunctionGraph]
+    ) -> None:
         self.buffers = buffers
+        self.steps = steps
         self.parameters: list[str] = []
         self.failures: list[Failure] = []
         self.checks: list[Require] = []
         self._stands_for: dict[str, Expr] = {}
         self._lengths: dict[Variable, tuple[Expr, ...]] = {}
         self._checked: set[Any] = set()
+        self._outside: dict[Variable, Variable] = {}
         for v in graph.inputs:
             self._lengths[v] = tuple(self._parameter() if n is None else loops.integer(n) for n in _static(v))
+        self._add(graph)
+
+    def _add(self, graph: FunctionGraph) -> None:
         for node in graph.toposort():
-            for v, lengths in zip(node.outputs, node.op.shapes(self, node), strict=True):
+            shapes = self._loop(node) if isinstance(node.op, Loop) else node.op.shapes(self, node)
+            for v, lengths in zip(node.outputs, shapes, strict=True):
                 self._lengths[v] = tuple(
                     loops.integer(n) if n is not None else length
                     for n, length in zip(_static(v), lengths, strict=True)
                 )
+
+    def _loop(self, node: Apply) -> list[tuple[Expr, ...]]:
+        """The lengths of a loop's outputs, and of everything in a copy of its step made for this node."""
+        op = node.op
+        if op.until:
+            raise NotImplementedError(f"{op} ends when its values say so: it runs in NumPy")
+        if node not in self.steps:
+            fresh = {v: Variable(v.type, v.name) for v in op.graph.inputs}
+            self.steps[node] = FunctionGraph(list(fresh.values()), rebuild(op.graph.outputs, fresh))
+        step = self.steps[node]
+        count, *given = node.inputs
+        steps = self.integer(count)
+        message = f"{op}: the number of steps is negative: {{0}}"
+        self.require(loops.less_equal(loops.ZERO, steps), IndexError, message, steps)
+        sequences, pasts, fixed = loop_parts(op, given)
+        inner = iter(step.inputs)
+        for v in sequences:
+            n = self.lengths(v)[0]
+            message = f"{op}: the sequence {v} has length {{0}}, {{1}} steps need more"
+            self.require(loops.less_equal(steps, n), ValueError, message, n, steps)
+            self._lengths[next(inner)] = self.lengths(v)[1:]
+        for v, taps in zip(pasts, op.taps, strict=True):
+            self.unify(node, loops.integer(taps[-1]), self.lengths(v)[0])
+            for _ in taps:
+                self._lengths[next(inner)] = self.lengths(v)[1:]
+        for v in fixed:
+            mine = next(inner)
+            self._lengths[mine] = self.lengths(v)
+            self._outside[mine] = v
+        self._add(step)
+        for v, past in zip(step.outputs, pasts, strict=False):
+            for mine, its in zip(self.lengths(past)[1:], self.lengths(v), strict=True):
+                self.unify(node, mine, its)
+        return [(steps, *self.lengths(v)) for v in step.outputs]
 
     def _parameter(self) -> Name:
         name = f"n{len(self.parameters)}"
@@ -68,6 +110,10 @@ class Lengths:
         if found is None:  # a constant, or a root that is no input
             return tuple(loops.integer(n) for n in (v.data.shape if isinstance(v, Constant) else _static(v)))
         return tuple(self.resolve(n) for n in found)
+
+    def alike(self, new: Variable, v: Variable) -> None:
+        """Says that a new variable has the lengths of another."""
+        self._lengths[new] = self.lengths(v)
 
     def resolve(self, e: Expr) -> Expr:
         """The expression with every length replaced by the one that stands for it."""
@@ -129,6 +175,8 @@ class Lengths:
                 return Literal(v.data.item(), v.dtype)
             if all(isinstance(i, Literal) for i in index):
                 return Literal(v.data[tuple(i.value for i in index)].item(), v.dtype)
+        if v in self._outside:
+            return self.value(self._outside[v], index)
         if v in self.buffers:
             return Load(self.buffers[v], loops.row_major(index, self.lengths(v)), v.dtype)
         node = v.owner
@@ -174,6 +222,14 @@ class Lengths:
 
     def literal(self, value: Any, dtype: str) -> Expr:
         return Literal(value, dtype)
+
+
+def loop_parts(
+    op: Loop, given: Sequence[Variable]
+) -> tuple[Sequence[Variable], Sequence[Variable], Sequence[Variable]]:
+    """A loop's inputs after the number of steps: sequences, the states' pasts, what is fixed."""
+    first, last = op.sequences, op.sequences + len(op.taps)
+    return given[:first], given[first:last], given[last:]
 
 
 def _static(v: Variable) -> tuple[int | None, ...]:

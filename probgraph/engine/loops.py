@@ -111,6 +111,14 @@ class Update(Statement):
 
 
 @dataclass(slots=True)
+class Assign(Statement):
+    """A new value for what a Declare defined: how one round of a serial loop hands it to the next."""
+
+    name: str
+    value: Expr
+
+
+@dataclass(slots=True)
 class Store(Statement):
     buffer: str
     index: Expr
@@ -138,7 +146,10 @@ class Local(Statement):
 
 @dataclass(slots=True)
 class For(Statement):
-    """variable = start, start + 1, ... stop - 1. A `vector` loop's rounds may run side by side."""
+    """variable = start, start + step, ... below stop.
+
+    A `vector` loop's rounds may run side by side; those of a `serial` one must not be rearranged at all.
+    """
 
     variable: str
     stop: Expr
@@ -146,6 +157,7 @@ class For(Statement):
     start: Expr = field(default_factory=lambda: Literal(0, "int64"))
     step: int = 1
     vector: bool = False
+    serial: bool = False
 
 
 @dataclass(slots=True)
@@ -171,8 +183,11 @@ class Kernel:
 
 @dataclass(slots=True)
 class Call(Statement):
+    """`kernel` on `buffers`, each from its offset on; nonzero ends the program with `failure`."""
+
     kernel: Kernel
     buffers: tuple[str, ...]
+    offsets: tuple[Expr, ...]
     sizes: tuple[Expr, ...]
     failure: int
     writes: tuple[str, ...]
@@ -365,7 +380,7 @@ def walk_expr(e: Expr) -> Iterator[Expr]:
 def expressions(s: Statement) -> tuple[Expr, ...]:
     """The expressions a statement holds itself (not those of its body)."""
     match s:
-        case Let() | Declare() | Update():
+        case Let() | Declare() | Update() | Assign():
             return (s.value,)
         case Store() | Accumulate():
             return (s.index, s.value)
@@ -374,7 +389,7 @@ def expressions(s: Statement) -> tuple[Expr, ...]:
         case Require():
             return (s.condition, *s.values)
         case Call():
-            return s.sizes
+            return (*s.offsets, *s.sizes)
         case _:
             return ()
 

@@ -10,19 +10,21 @@ coefficients and by the noise become one, since all of them need only "this row"
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from probgraph.engine import loops
-from probgraph.engine.graph import Apply, FunctionGraph, Variable
-from probgraph.engine.lengths import Lengths
+from probgraph.engine.graph import Apply, FunctionGraph, Variable, ancestors
+from probgraph.engine.lengths import Lengths, loop_parts
 from probgraph.engine.loops import (
     Accumulate,
+    Assign,
     Buffer,
     Call,
     Convert,
     Declare,
     Expr,
     For,
+    Let,
     Literal,
     Load,
     Name,
@@ -31,8 +33,8 @@ from probgraph.engine.loops import (
     Store,
     Update,
 )
-from probgraph.engine.op import KernelCall, Pointwise, Reduction, Scatter
-from probgraph.engine.scalars import Recorder, Scalars
+from probgraph.engine.op import KernelCall, Loop, Pointwise, Reduction, Scatter
+from probgraph.engine.scalars import WORTH_STORING, Recorder, Scalars
 from probgraph.engine.tasks import Axis, Task, both_add, grouped
 from probgraph.engine.tidy import tidy
 
@@ -46,77 +48,141 @@ def lower(graph: FunctionGraph) -> Program:
     The buffers of the program are the graph's inputs, then its constant arrays, then its outputs, then scratch.
     """
     stored: set[Variable] = set()
+    steps: dict[Apply, FunctionGraph] = {}
     for _ in range(4):
-        lowering = _Lowering(graph, stored)
-        program = lowering.program()
-        again = lowering.worth_storing()
+        house = _House(graph, stored, steps)
+        program = house.program()
+        again = house.worth_storing()
         if not again:
             break
         stored |= again
     return tidy(program)
 
 
-class _Lowering:
-    def __init__(self, graph: FunctionGraph, stored: set[Variable]) -> None:
+class _House:
+    """What the lowering of a graph shares with that of the steps of its loops."""
+
+    def __init__(
+        self, graph: FunctionGraph, stored: set[Variable], steps: dict[Apply, FunctionGraph]
+    ) -> None:
         self.graph = graph
+        self.stored = stored
         self.buffers: list[Buffer] = []
-        self.buffer_of: dict[Variable, str] = {}
+        self.levels: list[_Level] = []
+        buffer_of = {v: f"in{i}" for i, v in enumerate(graph.inputs)}
+        self.table = Lengths(graph, dict(buffer_of), steps)
+        for v, name in buffer_of.items():
+            self.buffers.append(Buffer(name, v.dtype, "input", loops.product(self.table.lengths(v))))
+        self.scalars = Scalars(self.table, buffer_of)
+
+    def program(self) -> Program:
+        targets = [(f"out{k}", loops.ZERO) for k in range(len(self.graph.outputs))]
+        level = _Level(self, self.graph, targets)
+        self.buffers.extend(
+            Buffer(name, v.dtype, "output", loops.product(self.table.lengths(v)))
+            for (name, _), v in zip(targets, self.graph.outputs, strict=True)
+        )
+        level.emit_all()
+        constants = [
+            Buffer(self.scalars.buffer_of[c], c.dtype, "constant", loops.integer(c.data.size))
+            for c in self.scalars.constants
+        ]
+        return Program(
+            [*self.buffers, *constants],
+            self.table.parameters,
+            list(self.table.checks),
+            self.scalars.scope.statements,
+            [self.table.lengths(v) for v in self.graph.outputs],
+            self.table.failures,
+            {self.scalars.buffer_of[c]: c.data for c in self.scalars.constants},
+            [v.type.shape for v in self.graph.inputs],
+        )
+
+    def scratch(self, dtype: str, lengths: Iterable[Expr]) -> str:
+        """A new buffer for as long as the program runs."""
+        name = f"s{self.scalars.number()}"
+        self.buffers.append(Buffer(name, dtype, "scratch", loops.product(lengths)))
+        return name
+
+    def worth_storing(self) -> set[Variable]:
+        """Costly values that were computed in more than one loop; of a chain of them only the last."""
+        again = {v for v, count in self.scalars.computed.items() if count > 1} - self.stored
+        return {
+            v
+            for level in self.levels
+            for v in again & level.graph.variables
+            if not all(
+                isinstance(node, Apply) and node.outputs[0] in again for node, _ in level.graph.clients[v]
+            )
+        }
+
+
+class _Level:
+    """The lowering of one graph: the whole, or the step of a loop. `targets` says where its outputs go."""
+
+    def __init__(self, house: _House, graph: FunctionGraph, targets: Sequence[tuple[str, Expr]]) -> None:
+        self.house = house
+        self.graph = graph
+        self.targets = targets
+        self.table = house.table
+        self.scalars = house.scalars
+        self.buffer_of = house.scalars.buffer_of
         self.tasks: list[Task] = []
         self.defined_by: dict[Variable, list[Task]] = {}
         self.written_by: dict[str, list[Task]] = {}
-        for i, v in enumerate(graph.inputs):
-            self.buffer_of[v] = f"in{i}"
-        self.table = Lengths(graph, dict(self.buffer_of))
-        for i, v in enumerate(graph.inputs):
-            self.buffers.append(Buffer(f"in{i}", v.dtype, "input", loops.product(self.table.lengths(v))))
-        self.scalars = Scalars(self.table, self.buffer_of)
-        self._choose_tasks(stored)
+        house.levels.append(self)
+        self._choose_tasks()
 
     # -------------------------------------------------------------------------------- what must be done
 
-    def _choose_tasks(self, stored: set[Variable]) -> None:
+    def _choose_tasks(self) -> None:
         """One or more tasks for each variable that has to lie in memory or to be accumulated."""
         graph = self.graph
-        wanted = set(stored) | set(graph.outputs)
-        for node in graph.toposort():
-            if isinstance(node.op, KernelCall):
-                wanted.update(node.inputs)
-            elif isinstance(node.op, Pointwise):
-                wanted.update(node.inputs[i] for i in node.op.stored)
-        outputs: dict[Variable, str] = {}
+        wanted = _in_memory(graph, self.table.steps) | self.house.stored | set(graph.outputs)
+        targets: dict[Variable, int] = {}
         for k, v in enumerate(graph.outputs):
-            if v.owner is not None and v not in self.buffer_of:
-                outputs.setdefault(v, f"out{k}")
-        scratch = 0
+            if v.owner is not None and not _holds_its_past(v):
+                targets.setdefault(v, k)
         for node in graph.toposort():
+            if isinstance(node.op, Pointwise) and node.outputs[0] not in wanted:
+                continue
             for v in node.outputs:
-                if v not in wanted and isinstance(node.op, Pointwise):
-                    continue
-                if v in self.buffer_of:
-                    continue
-                name = outputs.get(v) or self._in_place(node, v)
-                if name is None:
-                    name, scratch = f"s{scratch}", scratch + 1
-                    self._scratch(name, v.dtype, self.table.lengths(v))
-                self.buffer_of[v] = name
-                self._add_tasks(node, v)
+                if v in targets:
+                    self._put(v, *self.targets[targets[v]])
+                else:
+                    name = self._in_place(node, v) or self.house.scratch(v.dtype, self._rows(node, v))
+                    self._put(v, name, self._past(node, v))
+                    self.scalars.written_here(name)
+            self._add_tasks(node)
         for k, v in enumerate(graph.outputs):
-            if outputs.get(v) != f"out{k}":  # an input, a constant, or the same result once more
+            if targets.get(v) != k:  # an input, a constant, or the same result once more
                 copy = Variable(v.type)
-                self.buffer_of[copy] = f"out{k}"
+                self._put(copy, *self.targets[k])
+                self.table.alike(copy, v)
                 self._store_task(copy, None, v)
-        self.buffers.extend(
-            Buffer(f"out{k}", v.dtype, "output", loops.product(self.table.lengths(v)))
-            for k, v in enumerate(graph.outputs)
-        )
         for task in self.tasks:
             task.reads = self._reads(task)
         for task in self.tasks:
             self._order_axes(task)
             self._find_needs(task)
 
-    def _scratch(self, name: str, dtype: str, lengths: Iterable[Expr]) -> None:
-        self.buffers.append(Buffer(name, dtype, "scratch", loops.product(lengths)))
+    def _put(self, v: Variable, buffer: str, offset: Expr) -> None:
+        self.buffer_of[v] = buffer
+        if offset != loops.ZERO:
+            self.scalars.offset_of[v] = offset
+
+    def _rows(self, node: Apply, v: Variable) -> tuple[Expr, ...]:
+        """The lengths of a variable's buffer: a loop's state has its past in front."""
+        count, *rest = self.table.lengths(v) or (loops.ONE,)
+        taps = node.op.taps[v.index] if _holds_its_past(v) else (0,)
+        return loops.add(count, loops.integer(taps[-1])), *rest
+
+    def _past(self, node: Apply, v: Variable) -> Expr:
+        if not _holds_its_past(v):
+            return loops.ZERO
+        return loops.multiply(
+            loops.integer(node.op.taps[v.index][-1]), loops.product(self.table.lengths(v)[1:])
+        )
 
     def _in_place(self, node: Apply, v: Variable) -> str | None:
         """A written array may take over the buffer of the one it is a copy of, if nobody else reads that."""
@@ -129,8 +195,8 @@ class _Lowering:
             return self.buffer_of[base]
         return None
 
-    def _add_tasks(self, node: Apply, v: Variable) -> None:
-        op = node.op
+    def _add_tasks(self, node: Apply) -> None:
+        op, v = node.op, node.outputs[0]
         match op:
             case Pointwise():
                 self._store_task(v, node, None)
@@ -147,12 +213,17 @@ class _Lowering:
                     self._add(Task("region", v, node, axes, index, region=region))
             case KernelCall():
                 self._add(Task("kernel", v, node, []))
+            case Loop():
+                task = Task("loop", v, node, [])
+                self._add(task)
+                for other in node.outputs[1:]:
+                    self.defined_by[other] = [task]
+                    self.written_by.setdefault(self.buffer_of[other], []).append(task)
             case _:
                 raise NotImplementedError(f"{op} has no loops: it runs in NumPy")
 
     def _store_task(self, v: Variable, node: Apply | None, source: Variable | None) -> None:
-        lengths = self.table.lengths(source if source is not None else v)
-        axes, index = self._axes(lengths, out=True)
+        axes, index = self._axes(self.table.lengths(v), out=True)
         self._add(Task("copy" if source is not None else "store", v, node, axes, index, source=source))
 
     def _add(self, task: Task) -> None:
@@ -182,17 +253,11 @@ class _Lowering:
             if index is None:
                 continue
             step = 1
-            for i, length in zip(reversed(index), reversed(self._lengths_of(v)), strict=True):
+            for i, length in zip(reversed(index), reversed(self.table.lengths(v)), strict=True):
                 if isinstance(i, Name) and i.name in stride:
                     stride[i.name] = max(stride[i.name], step)
                 step *= length.value if isinstance(length, Literal) else _TYPICAL
         task.axes.sort(key=lambda axis: -stride[axis.name.name])
-
-    def _lengths_of(self, v: Variable) -> tuple[Expr, ...]:
-        defined = self.defined_by.get(v)
-        if defined and defined[0].source is not None and v.owner is None:
-            return self.table.lengths(defined[0].source)
-        return self.table.lengths(v)
 
     def _find_needs(self, task: Task) -> None:
         """The tasks that must come before, and whether each may share loops with this one."""
@@ -217,7 +282,7 @@ class _Lowering:
 
     def _reads(self, task: Task) -> list[tuple[Variable, tuple[Expr, ...] | None]]:
         """The stored elements that a round of the task reads."""
-        recorder = Recorder(self.table, self.buffer_of)
+        recorder = Recorder(self.scalars)
         match task.kind:
             case "copy":
                 recorder.value(task.source, task.index)
@@ -229,29 +294,19 @@ class _Lowering:
                 task.region.place(recorder, task.index)
                 task.region.what(recorder, task.index)
             case "kernel":
-                recorder.reads.update(((v, None), None) for v in task.node.inputs)
+                for v in task.node.inputs:
+                    recorder.flat(v, loops.ZERO)
+            case "loop":
+                for v in task.node.inputs:
+                    recorder.value(v, (Name("?"),) * v.ndim)
         return list(recorder.reads)
 
     # -------------------------------------------------------------------------------- order and loops
 
-    def program(self) -> Program:
+    def emit_all(self) -> None:
         for task in self.tasks:
             task.remaining = list(task.axes)
         self._emit(self.tasks)
-        constants = [
-            Buffer(self.buffer_of[c], c.dtype, "constant", loops.integer(c.data.size))
-            for c in self.scalars.constants
-        ]
-        return Program(
-            [*self.buffers, *constants],
-            self.table.parameters,
-            list(self.table.checks),
-            self.scalars.scope.statements,
-            [self.table.lengths(v) for v in self.graph.outputs],
-            self.table.failures,
-            {self.buffer_of[c]: c.data for c in self.scalars.constants},
-            [v.type.shape for v in self.graph.inputs],
-        )
 
     def _emit(self, tasks: Sequence[Task]) -> None:
         for group in grouped(tasks):
@@ -288,17 +343,16 @@ class _Lowering:
             return
         buffer = self.buffer_of[task.variable]
         if dtype != task.variable.dtype:
-            buffer = f"{buffer}_acc"
-            self._scratch(buffer, dtype, self.table.lengths(task.variable))
+            buffer = self.house.scratch(dtype, self.table.lengths(task.variable))
         task.accumulator = buffer
-        self._over_rest(task, lambda place: Store(buffer, place, nothing))
+        self._over_rest(task, lambda index: Store(buffer, self._accumulated_at(task, index), nothing))
 
-    def _over_rest(self, task: Task, statement: Callable[[Expr], Statement]) -> None:
+    def _over_rest(self, task: Task, statement: Callable[[tuple[Expr, ...]], Statement]) -> None:
         """A statement for each element of the result at the loops already open."""
         rest = [axis for axis in task.axes if axis.out is not None and axis.name.name not in task.bound]
         inner = {axis.name.name: Name(f"i{self.scalars.number()}") for axis in rest}
         index = tuple(inner.get(i.name, i) if isinstance(i, Name) else i for i in task.at(task.index))
-        body = [statement(loops.row_major(index, self.table.lengths(task.variable)))]
+        body = [statement(index)]
         for axis in reversed(rest):
             body = [For(inner[axis.name.name].name, axis.length, body)]
         self.scalars.scope.statements.extend(body)
@@ -311,16 +365,23 @@ class _Lowering:
             index = task.at(task.index)
             value = self.scalars.convert(Name(task.accumulator, dtype), v.dtype)
             self.scalars.scope.known[(v, index)] = value
-            place = loops.row_major(index, self.table.lengths(v))
+            place = self.scalars.place(v, index)
             self.scalars.scope.statements.append(Store(buffer, place, value))
         elif task.accumulator != buffer:
-            accumulated = task.accumulator
             outer = dict(task.bound)
             task.bound = {k: e for k, e in outer.items() if self.scalars.is_open(e)}
-            self._over_rest(
-                task, lambda place: Store(buffer, place, Convert(Load(accumulated, place, dtype), v.dtype))
-            )
+            self._over_rest(task, lambda index: self._converted(task, index, dtype))
             task.bound = outer
+
+    def _accumulated_at(self, task: Task, index: tuple[Expr, ...]) -> Expr:
+        if task.accumulator == self.buffer_of[task.variable]:
+            return self.scalars.place(task.variable, index)
+        return loops.row_major(index, self.table.lengths(task.variable))
+
+    def _converted(self, task: Task, index: tuple[Expr, ...], dtype: str) -> Statement:
+        v = task.variable
+        value = Load(task.accumulator, self._accumulated_at(task, index), dtype)
+        return Store(self.buffer_of[v], self.scalars.place(v, index), Convert(value, v.dtype))
 
     def _perform(self, task: Task) -> None:
         """The task itself, all its loops being open."""
@@ -329,7 +390,7 @@ class _Lowering:
         match task.kind:
             case "store" | "copy":
                 value = self._define(task, index)
-                place = loops.row_major(index, self._lengths_of(task.variable))
+                place = self.scalars.place(task.variable, index)
                 statements.append(Store(self.buffer_of[task.variable], place, value))
                 if len(self.defined_by[task.variable]) == 1:  # nobody writes over it
                     self.scalars.scope.known[(task.variable, index)] = value
@@ -338,7 +399,7 @@ class _Lowering:
             case "region":
                 where = tuple(map(self.scalars.atom, task.region.place(self.scalars, index)))
                 value = task.region.what(self.scalars, index)
-                place = loops.row_major(where, self.table.lengths(task.variable))
+                place = self.scalars.place(task.variable, where)
                 buffer = self.buffer_of[task.variable]
                 function = task.region.function
                 statements.append(
@@ -348,10 +409,12 @@ class _Lowering:
                 )
             case "kernel":
                 kernel, sizes, exception, message = task.node.op.kernel(self.scalars, task.node)
-                out = self.buffer_of[task.variable]
-                buffers = (*(self.scalars.buffer(v) for v in task.node.inputs), out)
+                places = [self.scalars.location(v) for v in (*task.node.inputs, task.variable)]
+                buffers, offsets = zip(*places, strict=True)
                 code = self.table.failure(exception, message)
-                statements.append(Call(kernel, buffers, sizes, code, (out,)))
+                statements.append(Call(kernel, buffers, offsets, sizes, code, buffers[-1:]))
+            case "loop":
+                self._steps(task.node)
 
     def _define(self, task: Task, index: tuple[Expr, ...]) -> Expr:
         if task.source is not None:
@@ -363,7 +426,7 @@ class _Lowering:
         term = self.scalars.convert(
             task.node.op.term(self.scalars, task.node, index, task.at(task.over)), dtype
         )
-        place = loops.row_major(index, self.table.lengths(task.variable))
+        place = self.scalars.place(task.variable, index)
         statements = self.scalars.scope.statements
         if task.accumulator is None:  # nothing to combine: every reduced axis has length 1
             value = self.scalars.convert(term, task.variable.dtype)
@@ -372,18 +435,114 @@ class _Lowering:
         elif self.scalars.is_name(task.accumulator):
             statements.append(Update(task.accumulator, function, term))
         else:
-            statements.append(Accumulate(task.accumulator, place, function, term))
+            statements.append(Accumulate(task.accumulator, self._accumulated_at(task, index), function, term))
 
-    def worth_storing(self) -> set[Variable]:
-        """Costly values that were computed in more than one loop; of a chain of them only the last."""
-        again = {v for v, count in self.scalars.computed.items() if count > 1}
-        return {
-            v
-            for v in again
-            if not all(
-                isinstance(node, Apply) and node.outputs[0] in again for node, _ in self.graph.clients[v]
-            )
-        }
+    # -------------------------------------------------------------------------------- loops of the user's
+
+    def _steps(self, node: Apply) -> None:
+        """A scan: its states' pasts, then the step again and again."""
+        op, scalars = node.op, self.scalars
+        step = self.table.steps[node]
+        count = self.table.lengths(node.outputs[0])[0] if node.outputs else self.table.integer(node.inputs[0])
+        sequences, pasts, fixed = loop_parts(op, node.inputs[1:])
+        registers = [self._begin_state(v, past) for v, past in zip(node.outputs, pasts, strict=False)]
+        t = Name(f"i{scalars.number()}")
+        scalars.open(t.name)
+        inner = iter(step.inputs)
+        for v in sequences:
+            scalars.part_of[next(inner)] = (v, (t,))
+        for v, taps, register in zip(node.outputs, op.taps, registers, strict=False):
+            for tap in taps:
+                self._recall(next(inner), v, loops.subtract(t, loops.integer(tap)), register.get(tap))
+        for v in fixed:
+            scalars.part_of[next(inner)] = (v, ())
+        targets = [scalars.location_of_row(v, t) for v in node.outputs]
+        level = _Level(self.house, step, targets)
+        level.emit_all()
+        for v, register in zip(step.outputs, registers, strict=False):
+            for tap in sorted(register, reverse=True):
+                newer = Name(register[tap - 1], v.dtype) if tap > 1 else scalars.value(v, ())
+                scalars.scope.statements.append(Assign(register[tap], newer))
+        body = scalars.scopes.pop().statements
+        scalars.scope.statements.append(For(t.name, count, body, serial=True))
+        last = loops.subtract(count, loops.ONE)
+        for v, register in zip(node.outputs, registers, strict=False):
+            if register:
+                scalars.scope.known[(v, (scalars.atom(last),))] = Name(register[1], v.dtype)
+
+    def _begin_state(self, v: Variable, past: Variable) -> dict[int, str]:
+        """Stores a state's past in front of its values; a scalar state's also in variables, one for each tap."""
+        scalars = self.scalars
+        lengths = self.table.lengths(past)
+        buffer, start = scalars.location(v)
+        start = loops.subtract(start, scalars.offset_of.get(v, loops.ZERO))
+        index = tuple(loops.ZERO if n == loops.ONE else Name(f"i{scalars.number()}") for n in lengths)
+        opened = [(i, n) for i, n in zip(index, lengths, strict=True) if isinstance(i, Name)]
+        for i, _ in opened:
+            scalars.open(i.name)
+        value = scalars.value(past, index)
+        scalars.scope.statements.append(
+            Store(buffer, loops.add(start, loops.row_major(index, lengths)), value)
+        )
+        for i, n in reversed(opened):
+            body = scalars.scopes.pop().statements
+            scalars.scope.statements.append(For(i.name, n, body))
+        if v.ndim != 1:
+            return {}
+        registers: dict[int, str] = {}
+        longest = v.owner.op.taps[v.index][-1]
+        for tap in range(1, longest + 1):
+            registers[tap] = scalars.name("state")
+            first = scalars.value(past, (loops.integer(longest - tap),))
+            scalars.scope.statements.append(Declare(registers[tap], first))
+        return registers
+
+    def _recall(self, mine: Variable, v: Variable, row: Expr, register: str | None) -> None:
+        """What the step knows of a state some steps back: a part of its buffer, or a variable."""
+        if register is None:
+            self._put(mine, *self.scalars.location_of_row(v, row))
+            return
+        name = self.scalars.name("t")
+        self.scalars.scope.statements.append(Let(name, Name(register, mine.dtype)))
+        self.scalars.scope.known[(mine, ())] = Name(name, mine.dtype)
+        self._put(mine, *self.scalars.location_of_row(v, row))
+
+
+def _holds_its_past(v: Variable) -> bool:
+    """Whether a variable is a state of a loop, stored behind what it was before the first step."""
+    return v.owner is not None and isinstance(v.owner.op, Loop) and v.index < len(v.owner.op.taps)
+
+
+def _in_memory(graph: FunctionGraph, steps: Mapping[Apply, FunctionGraph]) -> set[Variable]:
+    """The variables that something needs to find in memory, not as formulas."""
+    wanted: set[Variable] = set()
+    for node in graph.toposort():
+        match node.op:
+            case KernelCall():
+                wanted.update(node.inputs)
+            case Pointwise():
+                wanted.update(node.inputs[i] for i in node.op.stored)
+            case Loop():
+                inside = _in_memory(steps[node], steps)
+                _, pasts, _ = loop_parts(node.op, node.inputs[1:])
+                given = [
+                    *node.inputs[1 : 1 + node.op.sequences],
+                    *(v for v, taps in zip(pasts, node.op.taps, strict=True) for _ in taps),
+                    *node.inputs[1 + node.op.sequences + len(pasts) :],
+                ]
+                for v, mine in zip(given, steps[node].inputs, strict=True):
+                    # What every step reads is computed before the loop, where it may be a vector loop.
+                    if mine in inside or (v.ndim > 0 and _costs(v)):
+                        wanted.add(v)
+    return wanted
+
+
+def _costs(v: Variable) -> bool:
+    """Whether a formula has something costly in it, as far as formulas go."""
+    return any(
+        u.owner is not None and isinstance(u.owner.op, Pointwise) and u.owner.op.cost >= WORTH_STORING
+        for u in ancestors([v], stop=[])
+    )
 
 
 def _has_base(node: Apply | None) -> bool:

@@ -165,15 +165,19 @@ class Renderer:
                     text.extend(self._require(s))
                 case Call():
                     self.kernels[s.kernel.name] = s.kernel
-                    args = ", ".join([*map(self.pointer, s.buffers), *map(self.expr, s.sizes)])
+                    args = ", ".join([*map(self.pointer, s.buffers, s.offsets), *map(self.expr, s.sizes)])
                     text.append(f"if ({s.kernel.name}({args})) return {s.failure};")
                 case _:
                     raise TypeError(f"{s} is not a statement of the loop language")
         return [indent + line for line in text]
 
-    def pointer(self, buffer: str) -> str:
-        part = self.parts.get(buffer)
-        return buffer if part is None else f"({part.array} + {part.offset})"
+    def pointer(self, buffer: str, offset: Expr) -> str:
+        """The address of an element, for a kernel."""
+        return (
+            buffer
+            if offset == loops.ZERO and buffer not in self.parts
+            else f"&{self.element(buffer, offset)}"
+        )
 
     def _combined(self, function: ScalarFunction, place: str, value: Expr, dtype: str) -> str:
         return self.applied(function, [dtype, dtype], [place, self.expr(value)], dtype)

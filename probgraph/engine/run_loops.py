@@ -9,6 +9,7 @@ import numpy as np
 
 from probgraph.engine.loops import (
     Accumulate,
+    Assign,
     Call,
     Compute,
     Convert,
@@ -73,7 +74,7 @@ class _Machine:
     def execute(self, statements: Sequence[Statement]) -> None:
         for s in statements:
             match s:
-                case Let() | Declare():
+                case Let() | Declare() | Assign():
                     self.names[s.name] = self.value(s.value)
                 case Update():
                     before = self.names[s.name]
@@ -95,7 +96,8 @@ class _Machine:
                     if not self.value(s.condition):
                         self.fail(s.failure, [self.value(v) for v in s.values])
                 case Call():
-                    arrays = [self.memory[b] for b in s.buffers]
+                    starts = [int(self.value(o)) for o in s.offsets]
+                    arrays = [self.memory[b][o:] for b, o in zip(s.buffers, starts, strict=True)]
                     if s.kernel.python(arrays, [int(self.value(n)) for n in s.sizes]):
                         self.fail(s.failure, [])
                 case _:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -96,8 +96,13 @@ class Scalars:
         self.constants: list[Constant] = []
         self.computed: Counter[Variable] = Counter()
         self.scopes = [Scope()]
+        #: where in its buffer a variable begins, if not at 0
+        self.offset_of: dict[Variable, Expr] = {}
+        #: what a step of a loop knows under names of its own: part of another variable
+        self.part_of: dict[Variable, tuple[Variable, tuple[Expr, ...]]] = {}
         self._names = 0
         self._depth_of: dict[str, int] = dict.fromkeys(table.parameters, 0)
+        self._depth_of_buffer: dict[str, int] = {}
         self._nesting = _Nesting()
 
     @property
@@ -117,6 +122,15 @@ class Scalars:
     def is_name(self, name: str) -> bool:
         return name in self._depth_of
 
+    def written_here(self, buffer: str) -> None:
+        """Says that a buffer is written anew in each round of the loop that is open."""
+        self._depth_of_buffer[buffer] = len(self.scopes) - 1
+
+    def place(self, v: Variable, index: Iterable[Expr]) -> Expr:
+        """Where an element of a stored variable lies in its buffer."""
+        offset = loops.row_major(index, self.table.lengths(v))
+        return loops.add(self.offset_of.get(v, loops.ZERO), offset)
+
     def number(self) -> int:
         self._names += 1
         return self._names
@@ -130,6 +144,9 @@ class Scalars:
     def value(self, v: Variable, index: tuple[Expr, ...]) -> Expr:
         if isinstance(v, Constant) and v.data.size == 1:
             return Literal(v.data.item(), v.dtype)
+        if v in self.part_of:
+            whole, before = self.part_of[v]
+            return self.value(whole, (*before, *index))
         index = tuple(map(self.atom, index))
         key = (v, index)
         for scope in reversed(self.scopes):
@@ -137,7 +154,7 @@ class Scalars:
             if found is not None:
                 return found
         if v in self.buffer_of or isinstance(v, Constant):
-            result = self._let(Load(self.buffer(v), loops.row_major(index, self.table.lengths(v)), v.dtype))
+            result = self._let(Load(self.buffer(v), self.place(v, index), v.dtype))
         else:
             node = v.owner
             if node is None or not isinstance(node.op, Pointwise):
@@ -158,7 +175,23 @@ class Scalars:
         return name
 
     def flat(self, v: Variable, offset: Expr) -> Expr:
-        return self._let(Load(self.buffer(v), self.atom(offset), v.dtype))
+        buffer, start = self.location(v)
+        return self._let(Load(buffer, loops.add(start, self.atom(offset)), v.dtype))
+
+    def location(self, v: Variable) -> tuple[str, Expr]:
+        """The buffer of a stored variable, and where in it the variable begins."""
+        if v in self.part_of:
+            whole, before = self.part_of[v]
+            buffer, start = self.location(whole)
+            lengths = self.table.lengths(whole)
+            index = (*before, *(loops.ZERO,) * (len(lengths) - len(before)))
+            return buffer, loops.add(start, loops.row_major(index, lengths))
+        return self.buffer(v), self.offset_of.get(v, loops.ZERO)
+
+    def location_of_row(self, v: Variable, row: Expr) -> tuple[str, Expr]:
+        """Where a row of a stored variable begins."""
+        buffer, start = self.location(v)
+        return buffer, loops.add(start, loops.multiply(row, loops.product(self.table.lengths(v)[1:])))
 
     def compute(self, function: ScalarFunction, args: tuple[Expr, ...], dtype: str) -> Expr:
         return folded(function, args, dtype) or self._let(Compute(function, args, dtype))
@@ -223,6 +256,8 @@ class Scalars:
                 return self._depth_of[e.name]
             case Literal():
                 return 0
+            case Load():
+                return max(self._depth_of_buffer.get(e.buffer, 0), self.depth(e.index))
             case _:
                 return max(map(self.depth, loops.children(e)), default=0)
 
@@ -230,17 +265,21 @@ class Scalars:
 class Recorder:
     """A ValueReader that computes nothing and notes which stored elements a task reads."""
 
-    def __init__(self, table: Lengths, buffer_of: dict[Variable, str]) -> None:
-        self.buffer_of = buffer_of
+    def __init__(self, scalars: Scalars) -> None:
+        self.buffer_of = scalars.buffer_of
+        self.part_of = scalars.part_of
         self.reads: dict[tuple[Variable, Any], None] = {}
         self.seen: set[Any] = set()
         self.nesting = _Nesting()
-        self.lengths = table.lengths
-        self.unify = table.unify
+        self.lengths = scalars.table.lengths
+        self.unify = scalars.table.unify
 
     def value(self, v: Variable, index: tuple[Expr, ...]) -> Expr:
         if isinstance(v, Constant) and v.data.size == 1:
             return Literal(v.data.item(), v.dtype)
+        if v in self.part_of:
+            whole, before = self.part_of[v]
+            return self.value(whole, (*before, *index))
         opaque = Name("?", v.dtype)
         if v in self.buffer_of or isinstance(v, Constant):
             self.reads[(v, index)] = None
@@ -252,6 +291,8 @@ class Recorder:
         return opaque
 
     def flat(self, v: Variable, offset: Expr) -> Expr:
+        while v in self.part_of:
+            v, _ = self.part_of[v]
         self.reads[(v, None)] = None
         return Name("?", v.dtype)
 

@@ -8,6 +8,7 @@ from probgraph.engine import loops
 from probgraph.engine.blocks import can_be_vector, in_blocks
 from probgraph.engine.loops import (
     Accumulate,
+    Assign,
     Call,
     Declare,
     For,
@@ -80,10 +81,11 @@ def _without_dead_names(body: Sequence[Statement], live: set[str]) -> list[State
     kept: list[Statement] = []
     for s in reversed(body):
         match s:
-            case Let() | Declare() | Update():
+            case Let() | Declare() | Update() | Assign():
                 if s.name not in live:
                     continue
             case For():
+                live.update(_handed_on(s))
                 s.body = _without_dead_names(s.body, live)
                 if not s.body:
                     continue
@@ -93,8 +95,24 @@ def _without_dead_names(body: Sequence[Statement], live: set[str]) -> list[State
     return kept[::-1]
 
 
+def _handed_on(loop: For) -> set[str]:
+    """What a round of a serial loop assigns for the next one to read."""
+    assigned = {s.name for s in loops.walk_statements(loop.body) if isinstance(s, Assign)}
+    if not assigned:
+        return assigned
+    return assigned & {
+        part.name
+        for s in loops.walk_statements(loop.body)
+        for e in loops.expressions(s)
+        for part in loops.walk_expr(e)
+        if isinstance(part, Name)
+    }
+
+
 def _mark_vectors(body: Sequence[Statement]) -> None:
     """Marks the innermost loops whose rounds are independent but for sums and products."""
     for s in loops.walk_statements(body):
         if isinstance(s, For):
-            s.vector = bool(s.body) and all(can_be_vector(inner, s.variable) for inner in s.body)
+            s.vector = (
+                bool(s.body) and not s.serial and all(can_be_vector(inner, s.variable) for inner in s.body)
+            )
