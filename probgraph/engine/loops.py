@@ -173,7 +173,8 @@ class Require(Statement):
 class Kernel:
     """A routine over whole buffers: C text defining `int name(pointers..., int64 sizes...)`, and its meaning.
 
-    `python(arrays, sizes)` works on flat NumPy arrays in place. Nonzero means failure.
+    `python(arrays, sizes)` works in place on flat NumPy arrays, which may go on behind what the sizes say.
+    Nonzero means failure.
     """
 
     name: str

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from probgraph.engine import loops
 from probgraph.engine.loops import (
     Accumulate,
+    Assign,
     Buffer,
     Call,
     Compute,
@@ -146,6 +147,8 @@ class Renderer:
                 case Declare():
                     self.types[s.name] = s.value.dtype
                     text.append(f"{C_TYPES[s.value.dtype]} {s.name} = {self.expr(s.value)};")
+                case Assign():
+                    text.append(f"{s.name} = {self.expr(s.value)};")
                 case Update():
                     text.append(
                         f"{s.name} = {self._combined(s.function, s.name, s.value, self.types[s.name])};"

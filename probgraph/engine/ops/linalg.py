@@ -169,7 +169,8 @@ static int pg_trisolve_T(const T *a, const T *b, T *x, int64_t n, int64_t m, int
 
 
 def _cholesky_python(arrays: list[np.ndarray], sizes: list[int]) -> int:
-    a, l = (array.reshape(sizes[0], sizes[0]) for array in arrays)
+    n = sizes[0]
+    a, l = (array[: n * n].reshape(n, n) for array in arrays)
     try:
         l[...] = np.linalg.cholesky(np.tril(a) + np.tril(a, -1).T)
     except np.linalg.LinAlgError:
@@ -179,7 +180,8 @@ def _cholesky_python(arrays: list[np.ndarray], sizes: list[int]) -> int:
 
 def _solve_python(arrays: list[np.ndarray], sizes: list[int]) -> int:
     n, m, transposed, lower, unit = sizes
-    a, b, x = arrays[0].reshape(n, n), arrays[1].reshape(n, m), arrays[2].reshape(n, m)
+    a = arrays[0][: n * n].reshape(n, n)
+    b, x = (array[: n * m].reshape(n, m) for array in arrays[1:])
     if not unit and (np.diagonal(a) == 0).any():
         return 1
     x[...] = _substituted(a, b, bool(transposed), bool(lower), bool(unit))
