@@ -229,7 +229,7 @@ class IncSubtensor(_Basic, Scatter):
         return result
 
     def vjp(self, cotangents: Any, outputs: Any, inputs: Any) -> list[Variable | None]:
-        (g,), (x, y, *scalars) = cotangents, inputs
+        (g,), (_, y, *scalars) = cotangents, inputs
         part = Subtensor(self.entries)(g, *scalars)
         through = IncSubtensor(self.entries, True)(g, np.zeros((), g.dtype), *scalars) if self.set else g
         return [through, ew.summed_to(part, y), *(None for _ in scalars)]
@@ -402,7 +402,7 @@ class IncGather(_ByArrays, Scatter):
         return result
 
     def vjp(self, cotangents: Any, outputs: Any, inputs: Any) -> list[Variable | None]:
-        (g,), (x, y, *arrays) = cotangents, inputs
+        (g,), (_, y, *arrays) = cotangents, inputs
         part = Gather(self.axes)(g, *arrays)
         through = IncGather(self.axes, True)(g, np.zeros((), g.dtype), *arrays) if self.set else g
         return [through, ew.summed_to(part, y), *(None for _ in arrays)]

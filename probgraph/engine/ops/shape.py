@@ -376,7 +376,7 @@ class ARange(Pointwise):
         return np.arange(start.item(), stop.item(), step.item(), dtype=self.dtype)
 
     def vjp(self, cotangents: Any, outputs: Any, inputs: Any) -> list[Variable | None]:
-        (g,), (start, stop, step) = cotangents, inputs
+        (g,), (_, stop, _) = cotangents, inputs
         steps = arange(length(outputs[0], 0), dtype=g.dtype)
         return [g.sum(), ew.zeros_like(stop), (g * steps).sum()]
 
