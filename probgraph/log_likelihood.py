@@ -27,7 +27,7 @@ def compute_log_likelihood(
     Raises KeyError where the posterior lacks a free variable of the model, or a name is not observed.
 
     >>> with model:
-    ...     compute_log_likelihood(idata)
+    ...     idata = compute_log_likelihood(idata)
     """
     model = the_model(model, "compute_log_likelihood()")
     terms = likelihood_terms(

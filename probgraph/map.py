@@ -91,7 +91,7 @@ def find_MAP(
 
     found = minimize(descent, q, method, **options)
     results = Results(model, layout, include_transformed=include_transformed)
-    best = MAP({name: array[0] for name, array in _values(results, found.x[None]).items()})
+    best = MAP({name: np.array(array[0]) for name, array in _values(results, found.x[None]).items()})
     best.logp, best.gradient_norm = -found.value, found.gradient_norm
     best.iterations, best.evaluations = found.iterations, found.evaluations
     best.converged, best.message = found.converged, found.message

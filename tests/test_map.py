@@ -76,7 +76,9 @@ def test_errors():
     with pg.Model():
         s = pg.HalfNormal("s", 1)
         pg.Normal("y", 0, s - 3, observed=1.0)
-        with pytest.raises(ValueError, match=r"(?s)not finite at the start.*sigma=-2\); sigma must be positive"):
+        with pytest.raises(
+            ValueError, match=r"(?s)not finite at the start.*sigma=-2\); sigma must be positive"
+        ):
             pg.find_MAP()
         with pytest.raises(KeyError, match="initial value for 'q'"):
             pg.find_MAP({"q": 1.0})

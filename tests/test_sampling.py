@@ -82,22 +82,46 @@ def test_the_result_is_arvizs():
         pg.Normal("free_shape", shape=(2, 2))
         pg.Bernoulli("y", logit_p=a / s, observed=[0, 1], dims="school")
         idata = pg.sample(
-            50, tune=60, chains=3, random_seed=5, discard_tuned_samples=False,
-            idata_kwargs={"log_likelihood": True, "include_transformed": True}, **QUIET,
+            50,
+            tune=60,
+            chains=3,
+            random_seed=5,
+            discard_tuned_samples=False,
+            idata_kwargs={"log_likelihood": True, "include_transformed": True},
+            **QUIET,
         )
     assert groups(idata) == {
-        "posterior", "sample_stats", "observed_data", "constant_data", "log_likelihood",
-        "warmup_posterior", "warmup_sample_stats",
+        "posterior",
+        "sample_stats",
+        "observed_data",
+        "constant_data",
+        "log_likelihood",
+        "warmup_posterior",
+        "warmup_sample_stats",
     }
     posterior = idata.posterior
     assert set(posterior.data_vars) == {"a", "s", "b", "free_shape", "s_log__"}
-    assert posterior["b"].dims == ("chain", "draw", "school", "time") and posterior["b"].shape == (3, 50, 2, 3)
+    assert posterior["b"].dims == ("chain", "draw", "school", "time") and posterior["b"].shape == (
+        3,
+        50,
+        2,
+        3,
+    )
     assert posterior["free_shape"].dims == ("chain", "draw", "free_shape_dim_0", "free_shape_dim_1")
     assert list(posterior["school"].values) == ["A", "B"] and list(posterior["time"].values) == [10, 20, 30]
     expected = posterior["a"].values * [1, 2]
     np.testing.assert_allclose(posterior["b"].sel(time=20).values, 2 * expected)
     np.testing.assert_allclose(np.log(posterior["s"].values), posterior["s_log__"].values)
-    stats = {"lp", "acceptance_rate", "step_size", "tree_depth", "n_steps", "diverging", "energy", "reached_max_treedepth"}
+    stats = {
+        "lp",
+        "acceptance_rate",
+        "step_size",
+        "tree_depth",
+        "n_steps",
+        "diverging",
+        "energy",
+        "reached_max_treedepth",
+    }
     assert stats <= set(idata.sample_stats.data_vars)
     assert idata.warmup_posterior["a"].shape == (3, 60, 2)
     assert idata.observed_data["y"].dims == ("school",) and idata.observed_data["y"].dtype == "int64"
@@ -178,9 +202,21 @@ def test_no_finite_start_says_which_variable_and_why():
         ({"draws": -1}, ValueError, "draws is -1"),
         ({"target_accept": 1.5}, ValueError, "target_accept is 1.5"),
         ({"random_seed": -1}, ValueError, "random_seed is -1"),
-        ({"idata_kwargs": {"loglik": True}}, TypeError, "idata_kwargs: 'loglik' is no option; those are log_lik"),
-        ({"idata_kwargs": {"log_likelihood": ["q"]}}, KeyError, "log_likelihood: 'q' is not observed; observed are y"),
-        ({"var_names": ["q"]}, KeyError, "var_names: 'q' is no free variable or Deterministic; those are mu, twice"),
+        (
+            {"idata_kwargs": {"loglik": True}},
+            TypeError,
+            "idata_kwargs: 'loglik' is no option; those are log_lik",
+        ),
+        (
+            {"idata_kwargs": {"log_likelihood": ["q"]}},
+            KeyError,
+            "log_likelihood: 'q' is not observed; observed are y",
+        ),
+        (
+            {"var_names": ["q"]},
+            KeyError,
+            "var_names: 'q' is no free variable or Deterministic; those are mu, twice",
+        ),
     ],
 )
 def test_bad_options(options, error, text):
@@ -200,7 +236,9 @@ def test_divergences_are_counted_with_advice():
     with pg.Model():
         s = pg.Normal("s", 0, 3)
         pg.Normal("x", 0, pg.math.exp(s), shape=9)
-        with pytest.warns(UserWarning, match=r"There were \d+ divergences among 2000 draws.*try 0.9\).*mu \+ sigma \* z"):
+        with pytest.warns(
+            UserWarning, match=r"There were \d+ divergences among 2000 draws.*try 0.9\).*mu \+ sigma \* z"
+        ):
             pg.sample(500, tune=300, random_seed=1, return_inferencedata=False, **QUIET)
 
 
@@ -208,7 +246,9 @@ def test_too_deep_trees_are_told():
     with pg.Model():
         pg.Normal("x", 0, np.logspace(-3, 1, 5))
         with pytest.warns(UserWarning, match="of 100 draws reached max_treedepth=1"):
-            pg.sample(100, tune=50, chains=1, max_treedepth=1, random_seed=1, return_inferencedata=False, **QUIET)
+            pg.sample(
+                100, tune=50, chains=1, max_treedepth=1, random_seed=1, return_inferencedata=False, **QUIET
+            )
 
 
 def test_nothing_to_say_about_a_good_run():
@@ -236,8 +276,17 @@ def test_an_interruption_returns_what_is_there():
 def test_the_warning_of_an_interruption():
     empty = np.zeros((2, 3))
     trace = Trace(
-        np.zeros((2, 3, 1)), {"diverging": empty, "reached_max_treedepth": empty}, empty, empty, np.arange(2),
-        True, 1.0, np.ones(2), np.ones(2), 1, 1,
+        np.zeros((2, 3, 1)),
+        {"diverging": empty, "reached_max_treedepth": empty},
+        empty,
+        empty,
+        np.arange(2),
+        True,
+        1.0,
+        np.ones(2),
+        np.ones(2),
+        1,
+        1,
     )
     with pytest.warns(UserWarning, match="2 chains with 3 draws each"):
         _warn_of_trouble(trace, 10, 0.8)
@@ -252,7 +301,10 @@ def test_without_a_compiler_it_says_what_is_needed(monkeypatch):
 
     monkeypatch.setattr(nuts, "prepare", absent)
     model, _ = conjugate()
-    with model, pytest.raises(NoCompilerError, match="sample.. needs a C compiler for its NUTS kernel: none found"):
+    with (
+        model,
+        pytest.raises(NoCompilerError, match="sample.. needs a C compiler for its NUTS kernel: none found"),
+    ):
         pg.sample(**QUIET)
 
 

@@ -81,10 +81,13 @@ def _of_root(v: Variable) -> Known:
     if isinstance(v, RandomVariable) and isinstance(v.distribution.support, Interval):
         support = v.distribution.support
         low, high = support.known_lower, support.known_upper
+        # A transform maps R to the inside of the support: its bounds are never reached.
+        open_lower = not support.closed_lower or support.transform is not None
+        open_upper = not support.closed_upper or support.transform is not None
         return Known(
-            low is not None and (low > 0 or (low == 0 and not support.closed_lower)),
+            low is not None and (low > 0 or (low == 0 and open_lower)),
             low is not None and low >= 0,
-            high is not None and (high < 1 or (high == 1 and not support.closed_upper)),
+            high is not None and (high < 1 or (high == 1 and open_upper)),
             high is not None and high <= 1,
         )
     return NOTHING

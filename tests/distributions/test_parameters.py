@@ -7,6 +7,7 @@ import inspect
 import numpy as np
 import pytest
 
+import probgraph as pg
 from probgraph.distributions import (
     Bernoulli,
     Beta,
@@ -22,7 +23,7 @@ from probgraph.distributions import (
 )
 from probgraph.distributions.constraints import positive, real, unit
 from probgraph.distributions.known_signs import certainly
-from probgraph.engine.graph import Constant, Variable, toposort
+from probgraph.engine.graph import Constant, MissingInputError, Variable, toposort
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.types import TensorType
 
@@ -221,3 +222,25 @@ def test_a_new_distribution_is_one_class():
     with pytest.raises(ValueError, match="Laplace: b is 0; it must be positive"):
         Laplace.dist(0, 0)
     assert Laplace.dist(0, [1, 2]).sample(3, random_seed=1).shape == (3, 2)
+
+
+def test_random_variables_are_drawn_with_what_they_depend_on():
+    with pg.Model():
+        mu = Normal("mu", 10, 0.1)
+        sigma = HalfNormal("sigma", [1.0, 3.0])
+        x = Normal("x", mu, sigma)
+        total = x.sum() + mu
+        k = Bernoulli("k", p=ew.sigmoid(mu - 10.0))
+    drawn_mu, drawn_sigma, drawn_x, drawn_total, drawn_k = draw([mu, sigma, x, total, k], 500, random_seed=1)
+    assert drawn_x.shape == (500, 2) and drawn_k.dtype == np.int64 and set(drawn_k) == {0, 1}
+    np.testing.assert_allclose(drawn_total, drawn_x.sum(axis=1) + drawn_mu)
+    z = (drawn_x - drawn_mu[:, None]) / drawn_sigma
+    assert abs(z.mean()) < 0.2 and abs(z.std() - 1) < 0.1
+    np.testing.assert_array_equal(draw(x, 500, random_seed=1), draw(x, 500, random_seed=1))
+    assert draw(Normal.dist(x, 1), random_seed=1).shape == (2,)
+    assert logp(x, 0.0).ndim == 1
+
+
+def test_what_hangs_on_no_value_is_said():
+    with pytest.raises(MissingInputError, match="needs the value of v"):
+        draw(Normal.dist(scalar("v"), 1))

@@ -10,7 +10,10 @@ import scipy.stats as st
 
 import probgraph as pg
 from probgraph.engine import toolchain
+from probgraph.engine.compiled import compile_rows
 from probgraph.engine.config import config
+from probgraph.engine.graph import toposort
+from probgraph.engine.ops import elementwise as ew
 from probgraph.model import log_density as module
 from probgraph.model.checks import explanation, term_values
 from probgraph.model.layout import Layout
@@ -84,7 +87,9 @@ def test_gradients_are_differences(make, jacobian):
 
 @pytest.mark.parametrize("make", [eight_schools, everything])
 def test_without_a_compiler_it_is_the_same_and_says_so_once(make, monkeypatch):
-    compiled, _ = log_density(make())
+    model = make()
+    compiled, _ = log_density(model)
+    fast_rows = compile_rows(model.value_vars, model.on_values(model.free_RVs))
 
     def absent(*args):
         raise toolchain.NoCompilerError("no C compiler here")
@@ -93,12 +98,14 @@ def test_without_a_compiler_it_is_the_same_and_says_so_once(make, monkeypatch):
     monkeypatch.setattr(module, "compile_rows", absent)
     monkeypatch.setattr(module, "_warned", set())
     with pytest.warns(UserWarning, match="runs in NumPy.*slower.*no C compiler here"):
-        slow, layout = log_density(make())
+        slow, layout = log_density(model)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = make()
         rows = compiled_rows(layout, model.on_values(model.free_RVs))
     q = 0.3 * np.random.default_rng(1).normal(size=slow.dim)
+    for slow_value, value in zip(rows(q[None]), fast_rows(q[None]), strict=True):
+        np.testing.assert_allclose(slow_value, value, rtol=1e-12)
+    assert rows(np.zeros((0, slow.dim)))[0].shape[0] == 0
     assert slow(q)[0] == pytest.approx(compiled(q)[0], rel=1e-12)
     np.testing.assert_allclose(slow(q)[1], compiled(q)[1], rtol=1e-10, atol=1e-12)
 
@@ -124,7 +131,10 @@ def free(make):
 @pytest.mark.parametrize(
     ("make", "exact"),
     [
-        (lambda: pg.Beta("x", 2, 3), lambda y: np.log(12) + 2 * -np.logaddexp(0, -y) + 3 * -np.logaddexp(0, y)),
+        (
+            lambda: pg.Beta("x", 2, 3),
+            lambda y: np.log(12) + 2 * -np.logaddexp(0, -y) + 3 * -np.logaddexp(0, y),
+        ),
         (lambda: pg.Uniform("x", -1, 2), lambda y: -np.logaddexp(0, -y) - np.logaddexp(0, y)),
         (lambda: pg.Uniform("x"), lambda y: -np.logaddexp(0, -y) - np.logaddexp(0, y)),
         (lambda: pg.LogNormal("x"), lambda y: st.norm.logpdf(y)),
@@ -151,9 +161,18 @@ def test_a_binomial_of_a_free_probability_keeps_its_digits():
         assert density(np.array([y]))[0] == pytest.approx(expected, rel=1e-13)
 
 
-def test_no_checks_are_compiled_that_cannot_fail():
-    compiled = log_density(eight_schools())[0].keep_alive
-    assert "?" not in compiled.c_text.split("int density")[1]
+def test_no_checks_are_in_the_graph_that_cannot_fail():
+    def checks(model):
+        return sum(node.op == ew.switch for node in toposort(model.terms().values()))
+
+    assert checks(eight_schools()) == 0
+    for make in (pg.HalfNormal, pg.HalfCauchy, pg.HalfFlat, pg.Exponential, lambda n: pg.Uniform(n, 0, 100)):
+        with pg.Model() as model:
+            pg.Normal("y", 0, make("s"), observed=[1.0, 2.0])
+        assert checks(model) == 0, make
+    with pg.Model() as model:
+        pg.Normal("y", 0, pg.Normal("s"), observed=[1.0, 2.0])
+    assert checks(model) == 1
 
 
 def test_logp_by_parts():
@@ -206,7 +225,9 @@ def test_float32_models_are_sampled_in_double():
         density, _ = log_density(model)
         logp, gradient = density(np.array([0.3]))
     x = np.exp(0.3)
-    assert logp == pytest.approx(st.halfnorm.logpdf(x, 0, 2) + 0.3 + st.norm.logpdf([1, 2], 0, x).sum(), rel=1e-6)
+    assert logp == pytest.approx(
+        st.halfnorm.logpdf(x, 0, 2) + 0.3 + st.norm.logpdf([1, 2], 0, x).sum(), rel=1e-6
+    )
     assert gradient[0] == pytest.approx(differences(density, np.array([0.3]), 1e-3)[0], rel=1e-2)
 
 
@@ -245,7 +266,11 @@ class TestInitialPoint:
     @pytest.mark.parametrize(
         ("given", "error", "text"),
         [
-            ({"s": -1.0}, ValueError, "the initial value of s is -1; it must be inside its support, that is at least 0"),
+            (
+                {"s": -1.0},
+                ValueError,
+                "the initial value of s is -1; it must be inside its support, that is at least 0",
+            ),
             ({"s": 0.0}, ValueError, "the initial value of s is 0"),
             ({"x": [1, np.nan]}, ValueError, "the initial value of x is nan at index 1"),
             ({"x": [1, 2, 3]}, ValueError, r"the initial value of x has shape \(3,\), the variable \(2,\)"),
@@ -266,6 +291,9 @@ def test_the_explanation_names_term_element_and_parameter():
         pg.Normal("y", [0, 1, 2], np.array([1.0, 3.0, 1.0]) - s, observed=[1, 2, 3])
     point = {"s_log__": np.log(2.0)}
     text = explanation(model, point, np.array([np.nan]))
-    assert "y  -inf at index 0, the first of 2 of 3: y = 1 of Normal(mu=0, sigma=-1); sigma must be positive" in text
+    assert (
+        "y  -inf at index 0, the first of 2 of 3: y = 1 of Normal(mu=0, sigma=-1); sigma must be positive"
+        in text
+    )
     assert "at s = 2." in text and "gradient is not finite for s_log__" in text
     np.testing.assert_array_equal(np.isfinite(term_values(model, point)["y"]), [False, True, False])

@@ -61,8 +61,16 @@ def test_dims_give_the_shape_and_are_checked():
 @pytest.mark.parametrize(
     ("make", "error", "text"),
     [
-        (lambda: pg.Normal("x", dims="nowhere"), KeyError, "x: dim 'nowhere' is not known; known are 'row', 'column'"),
-        (lambda: pg.Normal("x", np.zeros(2), 1, dims="column"), ValueError, r"mu has shape \(2\).*broadcast to \(3,\)"),
+        (
+            lambda: pg.Normal("x", dims="nowhere"),
+            KeyError,
+            "x: dim 'nowhere' is not known; known are 'row', 'column'",
+        ),
+        (
+            lambda: pg.Normal("x", np.zeros(2), 1, dims="column"),
+            ValueError,
+            r"mu has shape \(2\).*broadcast to \(3,\)",
+        ),
         (
             lambda: pg.Normal("x", shape=2, dims="column"),
             ValueError,
@@ -88,7 +96,11 @@ def test_dims_give_the_shape_and_are_checked():
         (lambda: pg.Data("taken", 1.0), ValueError, "Variable name taken already exists"),
         (lambda: pg.Deterministic("taken", 1.0), ValueError, "Variable name taken already exists"),
         (lambda: pg.Normal(""), TypeError, "a str that is not empty"),
-        (lambda: pg.Normal("x", observed=[1.0], initval=2.0), TypeError, "x: an observed variable has no initval"),
+        (
+            lambda: pg.Normal("x", observed=[1.0], initval=2.0),
+            TypeError,
+            "x: an observed variable has no initval",
+        ),
         (
             lambda: pg.Normal("x", np.zeros(3), observed=np.zeros(2)),
             ValueError,
@@ -114,16 +126,28 @@ def test_dims_give_the_shape_and_are_checked():
         (lambda: pg.Normal("x", observed=np.inf), ValueError, "observed is inf, .* must be a finite number"),
         (lambda: pg.Bernoulli("x", 0.5, observed=0.5), ValueError, "observed is 0.5, .* must be 0 or 1"),
         (lambda: pg.Normal("x", observed=["a"]), TypeError, "x: observed holds <U1; it must hold numbers"),
-        (lambda: pg.Normal("x", observed=[[1], [1, 2]]), TypeError, "x: observed: the nested lists are ragged"),
+        (
+            lambda: pg.Normal("x", observed=[[1], [1, 2]]),
+            TypeError,
+            "x: observed: the nested lists are ragged",
+        ),
         (
             lambda: pg.Normal("x", observed=pg.Normal("n")),
             TypeError,
             "x: observed depends on n, which is not data",
         ),
-        (lambda: pg.Normal("x", mew=3), TypeError, r'Normal\("x"\): got an unexpected keyword argument .mew.; it takes mu'),
+        (
+            lambda: pg.Normal("x", mew=3),
+            TypeError,
+            r'Normal\("x"\): got an unexpected keyword argument .mew.; it takes mu',
+        ),
         (lambda: pg.Normal("x", 0, -1), ValueError, r'Normal\("x"\): sigma is -1; it must be positive'),
         (lambda: pg.modelcontext()["q"], KeyError, "the model has no variable 'q'; it has taken"),
-        (lambda: pg.Data("x", [1, 2], dims="column"), ValueError, "x: axis 0 has length 2, dim 'column' has length 3"),
+        (
+            lambda: pg.Data("x", [1, 2], dims="column"),
+            ValueError,
+            "x: axis 0 has length 2, dim 'column' has length 3",
+        ),
         (lambda: pg.Data("x", {"a": 1}), TypeError, "x holds .*which is not a number"),
     ],
 )
@@ -161,7 +185,12 @@ def test_coords_added_later():
 
 
 def test_outside_of_a_model_it_says_what_to_do():
-    for make in (lambda: pg.Data("x", 1), lambda: pg.Deterministic("x", 1.0), lambda: pg.Normal("x"), pg.sample):
+    for make in (
+        lambda: pg.Data("x", 1),
+        lambda: pg.Deterministic("x", 1.0),
+        lambda: pg.Normal("x"),
+        pg.sample,
+    ):
         with pytest.raises(TypeError, match="No model on context stack"):
             make()
     with pytest.raises(TypeError, match="model is a int; it must be a Model"):
@@ -241,7 +270,9 @@ class TestObserved:
             with pg.Model() as model:
                 pg.Bernoulli("y", 0.25, observed=observed)
                 pg.Normal("x")
-            assert model.point_logps({"x": 0.0}, round_vals=None)["y"] == pytest.approx(2 * np.log(0.25) + np.log(0.75))
+            assert model.point_logps({"x": 0.0}, round_vals=None)["y"] == pytest.approx(
+                2 * np.log(0.25) + np.log(0.75)
+            )
 
     def test_a_table(self):
         pandas = pytest.importorskip("pandas")

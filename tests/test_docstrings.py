@@ -1,0 +1,40 @@
+"""The examples in the docstrings of the modelling floors run, and give what they say."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+
+import numpy as np
+import pytest
+
+import probgraph as pg
+
+MODULES = [
+    "probgraph.distributions.base",
+    "probgraph.distributions.continuous",
+    "probgraph.distributions.discrete",
+    "probgraph.distributions.drawing",
+    "probgraph.log_likelihood",
+    "probgraph.map",
+    "probgraph.model.data",
+    "probgraph.model.deterministic",
+    "probgraph.model.model",
+    "probgraph.sampling",
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_run(name):
+    module = importlib.import_module(name)
+    names = {n: getattr(pg, n) for n in pg.__all__} | {"np": np}
+    with pg.Model() as model:
+        pg.Normal("y", pg.Normal("mu"), 1, observed=[1.0])
+        names |= {"model": model, "idata": pg.sample(5, tune=5, chains=1, random_seed=1, progressbar=False)}
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    tests = [t for t in finder.find(module, globs=names | vars(module)) if t.examples]
+    assert tests, name
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+    for test in tests:
+        runner.run(test)
+    assert runner.failures == 0
