@@ -612,7 +612,8 @@ gammaln = Elementwise(
     "gammaln",
     numpy=_scipy.gammaln,
     vjp=lambda g, y, x: (g * psi(x),),
-    c="lgamma{f}({0})",
+    c="({t})pg_lgamma({0})",
+    support=special_c.LGAMMA,
     dtype=_real_floating,
 )
 psi = Elementwise(
