@@ -91,7 +91,8 @@ class Distribution:
         dims = registration.get("dims")
         if kwargs.get("shape") is None and dims is not None:
             kwargs["shape"] = model.shape_of(name, dims)
-        distribution = cls._made(f'{cls.__name__}("{name}")', args, kwargs)
+        who = f'{cls.__name__}("{name}")' if dims is None else f'{cls.__name__}("{name}", dims={dims!r})'
+        distribution = cls._made(who, args, kwargs)
         return model.register(name, distribution, **registration)
 
     @classmethod
@@ -166,16 +167,22 @@ class Distribution:
         >>> Normal.dist(0.0, 1.0).logp(0.0).eval()
         array(-0.91893853)
         """
+        density, condition = self.density_and_condition(x)
+        return density if condition is None else ew.switch(condition, density, -np.inf)
+
+    def density_and_condition(self, x: Any, inside: bool = False) -> tuple[Variable, Variable | None]:
+        """The log density at `x` where the condition holds; where it does not, it is minus infinity.
+
+        The condition is None where nothing can be wrong, and has the shape of what it depends on: that of a
+        scalar parameter is a scalar, to be asked once for many points. `inside` says that x is known to be.
+        """
         value = parameter(type(self).__name__, "x", x)
-        conditions = [] if certainly(value, self.support) else [self.support.holds(value)]
-        conditions += self._unchecked
-        result = self.density(value)
-        if not conditions:
-            return result
-        together = conditions[0]
+        known = inside or certainly(value, self.support)
+        conditions = [*([] if known else [self.support.holds(value)]), *self._unchecked]
+        together = conditions[0] if conditions else None
         for condition in conditions[1:]:
             together = together & condition
-        return ew.switch(together, result, -np.inf)
+        return self.density(value), together
 
     def sample(self, size: int | Sequence[int] | None = None, random_seed: Seed = None) -> np.ndarray:
         """Draws as an array of shape (*size, *shape of the distribution).

@@ -11,8 +11,9 @@ from probgraph.distributions.base import Distribution
 from probgraph.distributions.folding import value_if_constant
 from probgraph.distributions.random_variable import open_model
 from probgraph.engine.config import config
-from probgraph.engine.graph import Variable, graph_inputs
+from probgraph.engine.graph import Constant, FunctionGraph, Variable, graph_inputs
 from probgraph.engine.op import as_variable
+from probgraph.engine.run_graph import numpy_function
 from probgraph.engine.shared import SharedVariable
 from probgraph.engine.types import TensorType
 from probgraph.model.coordinates import Dims
@@ -65,7 +66,7 @@ def as_observed(name: str, distribution: Distribution, observed: Any) -> tuple[V
         array = as_array(f"{name}: observed", observed)
         variable = as_variable(array.astype(config.floatX))
     _refuse_missing(name, array)
-    _refuse_impossible(name, distribution, array)
+    refuse_impossible(name, distribution, variable)
     return variable, array
 
 
@@ -81,13 +82,18 @@ def _refuse_missing(name: str, array: np.ndarray) -> None:
     )
 
 
-def _refuse_impossible(name: str, distribution: Distribution, array: np.ndarray) -> None:
-    """ValueError where an observation has density zero whatever the parameters are."""
+def refuse_impossible(name: str, distribution: Distribution, observed: Variable) -> bool:
+    """ValueError where a present observation has density zero whatever the free variables are.
+
+    Returns whether that could be decided: not where the support itself depends on a free variable.
+    """
     support = distribution.support
-    holds = value_if_constant(support.holds(as_variable(array.astype("float64"))))
-    if holds is None or np.all(holds):
-        return
-    holds = np.broadcast_to(holds, np.broadcast_shapes(holds.shape, array.shape))
+    condition = support.holds(observed)
+    if not all(isinstance(root, Constant | SharedVariable) for root in graph_inputs([condition])):
+        return False
+    holds, array = (np.asarray(v) for v in numpy_function(FunctionGraph([], [condition, observed]))([]))
+    if holds.all():
+        return True
     bad = tuple(int(i) for i in np.argwhere(~holds)[0])
     value = np.broadcast_to(array, holds.shape)[bad]
     where = f" at index {bad if len(bad) > 1 else bad[0]}" if bad else ""

@@ -66,6 +66,8 @@ def refuse_without_gradient(model: Densities) -> None:
         raise ValueError(
             "the model has no free variables: nothing is unknown. Its variables are all observed or data"
         )
+    if all(np.prod(v.type.shape) == 0 for v in model.value_vars):
+        raise ValueError(f"the free variables ({', '.join(f.name for f in model.free)}) have no elements")
     discrete = [f.name for f in model.free if f.variable.distribution.discrete]
     if discrete:
         raise NotImplementedError(

@@ -7,6 +7,8 @@ The joint density of all value variables is the sum of the terms and of the tran
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Token
 from typing import Any, Self
@@ -261,9 +263,14 @@ class Model:
 
         They are graphs of the free variables themselves, without Jacobians.
         """
-        terms = {f.name: f.variable.distribution.logp(f.variable) for f in self.free}
-        terms |= {o.name: o.distribution.logp(o.value) for o in self.observed}
-        return terms | {p.name: p for p in self.potentials}  # type: ignore[misc]
+        return {
+            name: density if condition is None else ew.switch(condition, density, -np.inf)
+            for name, (density, condition) in self._parts().items()
+        }
+
+    def _parts(self) -> dict[str, tuple[Variable, Variable | None]]:
+        parts = {v.name: v.density_and_condition() for v in (*self.free, *self.observed)}
+        return parts | {p.name or "": (p, None) for p in self.potentials}
 
     def jacobians(self) -> dict[str, Variable]:
         """The log-Jacobian of each transformed free variable, as a graph of its value variable."""
@@ -290,23 +297,24 @@ class Model:
         `vars` restricts it to the terms of these. Without `sum` it is a list of terms, not summed.
         """
         chosen = None if vars is None else [vars] if isinstance(vars, Variable) else list(vars)
-        terms, jacobians = self.terms(), self.jacobians() if jacobian else {}
+        parts, jacobians = self._parts(), self.jacobians() if jacobian else {}
         if chosen is not None:
             for v in chosen:
-                if v.name not in terms or self.named_vars[v.name] is not v:
+                if v.name not in parts or self.named_vars[v.name] is not v:
                     raise ValueError(f"logp: {v} is not a random variable or potential of this model")
             wanted = {v.name for v in chosen}
-            terms = {name: term for name, term in terms.items() if name in wanted}
+            parts = {name: part for name, part in parts.items() if name in wanted}
             jacobians = {name: term for name, term in jacobians.items() if name in wanted}
         if not sum:
-            both = [terms[n] + jacobians[n] if n in jacobians else terms[n] for n in terms]
-            return self.on_values(both)
-        total: Variable | None = None
-        for term in [*terms.values(), *jacobians.values()]:
-            part = reduce.sum(term) if term.ndim else term
-            total = part if total is None else total + part
-        if total is None:
+            terms = self.terms()
+            return self.on_values([terms[n] + jacobians[n] if n in jacobians else terms[n] for n in parts])
+        if not parts:
             raise ValueError("the model has no random variables and no potentials: its log density is empty")
+        total = _added([density for density, _ in parts.values()] + list(jacobians.values()))
+        # One decision for the whole sum: the loops over elements need not ask.
+        conditions = [c if c.ndim == 0 else reduce.all(c) for _, c in parts.values() if c is not None]
+        if conditions:
+            total = ew.switch(functools.reduce(operator.and_, conditions), total, -np.inf)
         return self.on_values([total])[0]
 
     def compile_logp(
@@ -359,6 +367,10 @@ class Model:
         dims = self.named_vars_to_dims.get(variable.name or "")
         shape = variable.type.shape
         return f" [{', '.join(map(str, dims))}]" if dims else f" {list(shape)}" if shape else ""
+
+
+def _added(terms: Sequence[Variable]) -> Variable:
+    return functools.reduce(operator.add, [reduce.sum(term) if term.ndim else term for term in terms])
 
 
 def the_model(model: Model | None, what: str) -> Model:

@@ -14,6 +14,7 @@ from probgraph.engine.graph import Variable, graph_inputs, rebuild
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.shared import SharedVariable
 from probgraph.engine.types import TensorType, broadcast_shapes
+from probgraph.model.data import refuse_impossible
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +29,10 @@ class FreeVariable:
     @property
     def name(self) -> str:
         return self.variable.name or ""
+
+    def density_and_condition(self) -> tuple[Variable, Variable | None]:
+        """Its prior log density, and what must hold for it to be that; see `Distribution`."""
+        return self.variable.distribution.density_and_condition(self.variable)
 
     def constrained(self) -> Variable:
         """The variable as a graph of its value variable."""
@@ -47,6 +52,14 @@ class ObservedVariable:
     @property
     def name(self) -> str:
         return self.variable.name or ""
+
+    def density_and_condition(self) -> tuple[Variable, Variable | None]:
+        """Its log likelihood, and what must hold for it to be that; see `Distribution`.
+
+        That the present data are possible is checked here, not at each evaluation.
+        """
+        possible = refuse_impossible(self.name, self.distribution, self.value)
+        return self.distribution.density_and_condition(self.value, inside=possible)
 
     def present_array(self) -> np.ndarray:
         """The observations at this moment: `Data` may have been exchanged since."""

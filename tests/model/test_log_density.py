@@ -297,3 +297,51 @@ def test_the_explanation_names_term_element_and_parameter():
     )
     assert "at s = 2." in text and "gradient is not finite for s_log__" in text
     np.testing.assert_array_equal(np.isfinite(term_values(model, point)["y"]), [False, True, False])
+
+
+def test_a_parameter_out_of_range_is_minus_infinity_and_asked_once():
+    with pg.Model() as model:
+        s = pg.Normal("s")
+        pg.Normal("y", 0, s, observed=np.arange(100.0))
+    density, _ = log_density(model)
+    assert density(np.array([-1.0]))[0] == -np.inf
+    assert density(np.array([2.0]))[0] == pytest.approx(
+        st.norm.logpdf(2) + st.norm.logpdf(np.arange(100.0), 0, 2).sum()
+    )
+    switches = [n for n in toposort([model.logp()]) if n.op == ew.switch]
+    assert [n.out.ndim for n in switches] == [0]
+    with pg.Model() as model:
+        s = pg.Normal("s", shape=2)
+        pg.Normal("y", 0, s, observed=[1.0, 2.0])
+    density, _ = log_density(model)
+    assert density(np.array([1.0, -1.0]))[0] == -np.inf and np.isfinite(density(np.array([1.0, 1.0]))[0])
+
+
+def test_data_exchanged_for_impossible_ones_are_refused():
+    with pg.Model() as model:
+        counts = pg.Data("counts", [1, 2])
+        pg.Poisson("y", pg.Exponential("rate"), observed=counts)
+    log_density(model)
+    counts.set_value(np.array([3, -4]))
+    with pytest.raises(
+        ValueError, match="y: observed is -4 at index 1, where Poisson.* an integer, at least 0"
+    ):
+        log_density(model)
+
+
+def test_a_support_that_depends_on_a_free_variable_stays_checked():
+    with pg.Model() as model:
+        top = pg.HalfNormal("top", 10)
+        pg.Uniform("y", 0, top, observed=[1.0, 3.0])
+    density, _ = log_density(model)
+    assert density(np.log([2.0]))[0] == -np.inf
+    assert density(np.log([4.0]))[0] == pytest.approx(
+        st.halfnorm.logpdf(4, 0, 10) + np.log(4) - 2 * np.log(4)
+    )
+
+
+def test_a_model_without_elements():
+    with pg.Model() as model:
+        pg.Normal("x", shape=0)
+    with pytest.raises(ValueError, match=r"the free variables \(x\) have no elements"):
+        log_density(model)
