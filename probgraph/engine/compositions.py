@@ -342,7 +342,9 @@ def softmax(x: Any, axis: Axis = None) -> Variable:
 def log_softmax(x: Any, axis: Axis = None) -> Variable:
     """The logarithm of `softmax`, exact where that is too small to be a number."""
     x = as_variable(x)
-    return x - reduce.logsumexp(x, -1 if axis is None else axis, keepdims=True)
+    axis = -1 if axis is None else axis
+    shifted = x - zero_grad(reduce.max(x, axis, keepdims=True))
+    return shifted - ew.log(reduce.sum(ew.exp(shifted), axis, keepdims=True))
 
 
 def relu(x: Any, alpha: Any = 0) -> Variable:

@@ -7,7 +7,7 @@ stacks, so a graph of any depth can be printed.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
 from probgraph.engine.graph import Apply, Constant, FunctionGraph, Variable, constant_text
@@ -17,8 +17,10 @@ from probgraph.engine.ops.linalg import Dot
 from probgraph.engine.ops.reduce import Reduce
 from probgraph.engine.ops.shape import Alloc, DimShuffle, Join
 
-#: where `pp` stops: a graph that shares its parts can be exponentially long as a formula
+#: where `pp` and `debugprint` stop: a graph that shares its parts can be exponentially long as a formula, and the
+#: indentation of a deep one grows with the square of its depth
 LIMIT = 1_000_000
+TREE_LIMIT = 10_000_000
 
 Piece = str | Variable
 
@@ -197,6 +199,7 @@ def debugprint(
     stop_on_name: bool = False,
     done: dict[Any, str] | None = None,
     print_clients: bool = False,
+    limit: int = TREE_LIMIT,
 ) -> str | TextIO:
     """Prints a graph as a tree: a line for each operation and each root, its inputs indented below.
 
@@ -204,14 +207,22 @@ def debugprint(
     before is named again (`[id A]`, or as `ids` says) without its inputs. `depth` limits the levels (-1: all),
     `print_type` adds types, `stop_on_name` does not look behind named variables, `print_clients` adds who
     reads each (of a compiled function). Lines go to `file`, by default standard output; file="str" returns
-    them as a string instead. `done` is a dict of names to go on with.
+    them as a string instead. `done` is a dict of names to go on with. After `limit` characters comes a note and
+    no more. Raises TypeError for other objects, ValueError for unknown `ids`.
     """
     lines: list[str] = []
     names = _Names(ids, done)
+    left = limit
     for v, order, clients in _roots(obj):
-        _tree(
-            v, depth, print_type, stop_on_name, names, order, clients if print_clients else {}, lines.append
-        )
+        known = clients if print_clients else {}
+        for line in _tree(v, depth, print_type, stop_on_name, names, order, known):
+            lines.append(line)
+            left -= len(line)
+            if left < 0:
+                break
+        if left < 0:
+            lines.append(f"... (cut after {limit} characters: depth= shows less)")
+            break
     text = "\n".join(lines)
     if file == "str":
         return text
@@ -249,8 +260,8 @@ def _tree(
     names: _Names,
     order: dict[Apply, int],
     clients: Clients,
-    write: Callable[[str], None],
-) -> None:
+) -> Iterator[str]:
+    """The lines of one tree."""
     stack: list[tuple[Variable, str, str, int]] = [(root, "", "", depth)]
     while stack:
         v, prefix, below, left = stack.pop()
@@ -260,13 +271,13 @@ def _tree(
         readers = f" clients:[{', '.join(_reader(*c) for c in clients[v])}]" if v in clients else ""
         node = v.owner
         if node is None:
-            write(f"{prefix}{v} {names.of(v)}{kind}{readers}")
+            yield f"{prefix}{v} {names.of(v)}{kind}{readers}"
             continue
         seen = names.seen(node)
         which = f".{v.index}" if len(node.outputs) > 1 else ""
         name = v.name or ""
         position = order.get(node, "")
-        write(f"{prefix}{operation_name(node)}{which} {names.of(node)}{kind} '{name}'   {position}{readers}")
+        yield f"{prefix}{operation_name(node)}{which} {names.of(node)}{kind} '{name}'   {position}{readers}"
         if seen or (stop_on_name and v.name is not None):
             continue
         children: list[tuple[Variable, str, str, int]] = []

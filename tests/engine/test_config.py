@@ -23,7 +23,7 @@ def test_the_environment():
     settings = Config({"PROBGRAPH_FLAGS": "floatX=float32, mode=FAST_COMPILE"})
     assert settings.floatX == "float32" and settings.mode == "FAST_COMPILE"
     assert Config({"PROBGRAPH_FLAGS": ""}).floatX == "float64"
-    with pytest.raises(ValueError, match='Invalid value .*"float31"'):
+    with pytest.raises(ValueError, match=r'Invalid value .*"float31"'):
         Config({"PROBGRAPH_FLAGS": "floatX=float31"})
     with pytest.raises(AttributeError, match="no setting 'flotX'"):
         Config({"PROBGRAPH_FLAGS": "flotX=float32"})

@@ -363,7 +363,7 @@ def test_givens_that_are_refused():
         TypeError, match=r"Cannot convert Type TensorType\(float64, vector\) \(of Variable v\)"
     ):
         function([v], x + 1, givens={x: v})
-    with pytest.raises(TypeError, match="Cannot convert Type TensorType.float32, scalar."):
+    with pytest.raises(TypeError, match=r"Cannot convert Type TensorType.float32, scalar."):
         function([], x + 1, givens={x: T.fscalar("single") + 1})
     with pytest.raises(AssertionError, match="you can not have a new_v variable depend on an old_v"):
         function([z], x + y, givens=[(y, x + 1), (x, z)])
@@ -417,7 +417,7 @@ def test_two_inputs_of_one_name_are_legal_until_the_name_is_used():
 def test_what_can_be_an_output():
     x = T.dscalar("x")
     with pytest.raises(
-        TypeError, match="Outputs must be Variable or Out instances. Received foo of type <class 'str'>"
+        TypeError, match=r"Outputs must be Variable or Out instances. Received foo of type <class 'str'>"
     ):
         function([x], "foo")
     with pytest.raises(TypeError, match="Received 3 of type <class 'int'>"):
@@ -475,7 +475,7 @@ def test_calls_that_are_refused():
     with pytest.raises(TypeError, match="Missing required input: y"):
         f(1)
     with pytest.raises(
-        TypeError, match="Too many parameter passed to probgraph function .*3 inputs .*4 were given"
+        TypeError, match=r"Too many parameter passed to probgraph function .*3 inputs .*4 were given"
     ):
         f(1, 2, 3, 4)
     with pytest.raises(TypeError, match="Multiple values for input: x"):
@@ -624,7 +624,7 @@ def test_copies(mode):
     assert f(1) == 2.0 and w.get_value() == 2.0
     assert copy.copy(f)(1) == [3.0]
     assert f.copy(swap={"w": other})(0) == [11.0]
-    with pytest.raises(TypeError, match="copy: w is a .* swapped for a shared variable of that type only"):
+    with pytest.raises(TypeError, match=r"copy: w is a .* swapped for a shared variable of that type only"):
         f.copy(swap={w: shared(np.ones(2), "v")})
     with pytest.raises(ValueError, match="other is not a shared variable of f"):
         f.copy(swap={other: w})

@@ -88,7 +88,7 @@ def test_set_value_goes_through_the_type():
     with pytest.raises(TypeError, match="Wrong number of dimensions: expected 1, got 0"):
         w.set_value(1.0)
     whole = shared(1, "n")
-    with pytest.raises(TypeError, match="cannot store accurately value 1.5"):
+    with pytest.raises(TypeError, match=r"cannot store accurately value 1.5"):
         whole.set_value(1.5)
     with pytest.raises(TypeError, match="cannot store a value of dtype float64"):
         whole.set_value(np.array(1.0))
