@@ -11,12 +11,12 @@ from probgraph.distributions.base import Distribution
 from probgraph.distributions.folding import value_if_constant
 from probgraph.distributions.random_variable import open_model
 from probgraph.engine.config import config
-from probgraph.engine.graph import Constant, FunctionGraph, Variable, graph_inputs
+from probgraph.engine.graph import Variable, graph_inputs
 from probgraph.engine.op import as_variable
-from probgraph.engine.run_graph import numpy_function
 from probgraph.engine.shared import SharedVariable
 from probgraph.engine.types import TensorType
 from probgraph.model.coordinates import Dims
+from probgraph.model.variables import refuse_impossible
 
 
 def as_array(what: str, values: Any) -> np.ndarray:
@@ -79,26 +79,6 @@ def _refuse_missing(name: str, array: np.ndarray) -> None:
         f"{name}: observed has nan at {len(missing)} of {array.size} places (the first at index"
         f" {where if len(where) != 1 else where[0]}). Imputing missing values is not supported yet: drop them, e.g."
         " observed=y[~np.isnan(y)]"
-    )
-
-
-def refuse_impossible(name: str, distribution: Distribution, observed: Variable) -> bool:
-    """ValueError where a present observation has density zero whatever the free variables are.
-
-    Returns whether that could be decided: not where the support itself depends on a free variable.
-    """
-    support = distribution.support
-    condition = support.holds(observed)
-    if not all(isinstance(root, Constant | SharedVariable) for root in graph_inputs([condition])):
-        return False
-    holds, array = (np.asarray(v) for v in numpy_function(FunctionGraph([], [condition, observed]))([]))
-    if holds.all():
-        return True
-    bad = tuple(int(i) for i in np.argwhere(~holds)[0])
-    value = np.broadcast_to(array, holds.shape)[bad]
-    where = f" at index {bad if len(bad) > 1 else bad[0]}" if bad else ""
-    raise ValueError(
-        f"{name}: observed is {value:.10g}{where}, where {distribution} has no density; it must be {support.text}"
     )
 
 

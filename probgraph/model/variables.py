@@ -10,11 +10,11 @@ import numpy as np
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.random_variable import RandomVariable
 from probgraph.distributions.transforms import Transform
-from probgraph.engine.graph import Variable, graph_inputs, rebuild
+from probgraph.engine.graph import Constant, FunctionGraph, Variable, graph_inputs, rebuild
 from probgraph.engine.ops import elementwise as ew
+from probgraph.engine.run_graph import numpy_function
 from probgraph.engine.shared import SharedVariable
 from probgraph.engine.types import TensorType, broadcast_shapes
-from probgraph.model.data import refuse_impossible
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,3 +107,23 @@ def _with_present_lengths(outputs: list[Variable]) -> dict[Variable, Variable]:
         for v in graph_inputs(outputs)
         if isinstance(v, SharedVariable)
     }
+
+
+def refuse_impossible(name: str, distribution: Distribution, observed: Variable) -> bool:
+    """ValueError where a present observation has density zero whatever the free variables are.
+
+    Returns whether that could be decided: not where the support itself depends on a free variable.
+    """
+    support = distribution.support
+    condition = support.holds(observed)
+    if not all(isinstance(root, Constant | SharedVariable) for root in graph_inputs([condition])):
+        return False
+    holds, array = (np.asarray(v) for v in numpy_function(FunctionGraph([], [condition, observed]))([]))
+    if holds.all():
+        return True
+    bad = tuple(int(i) for i in np.argwhere(~holds)[0])
+    value = np.broadcast_to(array, holds.shape)[bad]
+    where = f" at index {bad if len(bad) > 1 else bad[0]}" if bad else ""
+    raise ValueError(
+        f"{name}: observed is {value:.10g}{where}, where {distribution} has no density; it must be {support.text}"
+    )
