@@ -77,6 +77,12 @@ def _computed(node: Apply) -> list[Variable] | None:
         return None
     if not isinstance(node.op, Pointwise | Reduction | Scatter | KernelCall | LogSumExp):
         return None  # an operation of the user's may do more than compute
+    if (
+        isinstance(node.op, DimShuffle)
+        and node.out.ndim == node.inputs[0].ndim
+        and node.inputs[0].data.size > 64
+    ):
+        return None  # a transpose is read in place; a copy of it would be more memory to read, in a loop of its own
     if node.out.ndim and (node.op is fill or isinstance(node.op, Alloc | ARange)):
         return None  # a number repeated or counted is better than memory to read
     room = max(1024, *(v.data.size for v in node.inputs))
