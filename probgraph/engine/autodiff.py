@@ -105,10 +105,13 @@ def _gradients(
     for v, g in known.items():
         seeds[stable[v]] = seeds[stable[v]] + g if stable[v] in seeds else g
     found = _backward(seeds, [stable[v] for v in targets], [stable[v] for v in constants])
-    # A gradient is told in the user's variables: what stands for one has the same value.
+    # The gradient by an intermediate variable is told in the user's variables, who may give a value for it.
     users = {new: old for old, new in stable.items() if new is not old and old is not cost}
-    flowing = {v: found[stable[v]] for v in targets if stable[v] in found}
-    return dict(zip(flowing, rebuild(list(flowing.values()), users), strict=True)) if users else flowing
+    return {
+        v: rebuild([found[new]], users)[0] if new is not v else found[new]
+        for v, new in ((v, stable[v]) for v in targets)
+        if new in found
+    }
 
 
 def _named_copy(g: Variable, name: str) -> Variable:

@@ -255,8 +255,10 @@ def _difference_is_exact(c: Constant, d: Constant, **others: Variable) -> bool:
     return _sum_is_exact(c, tensor_constant(-d.data))
 
 
-def _power_of_two(c: Constant, **others: Variable) -> bool:
+def _power_of_two(c: Constant, x: Variable) -> bool:
     """Whether 1 / c is exact, so that a multiplication gives the very result of the division."""
+    if isinstance(x, Constant):
+        return False
     with np.errstate(all="ignore"):
         fraction, _ = np.frexp(c.data.astype("float64"))
         return bool(np.abs(fraction) == 0.5 and _ordinary(1 / c.data) and _ordinary(c.data))
@@ -563,22 +565,32 @@ def stabilized(outputs: Sequence[Variable], keep: Sequence[Variable] = ()) -> di
     makers = {node: place for place, node in enumerate(toposort([*outputs, *keep]))}
     kept = [v for v in dict.fromkeys(keep) if v.owner is not None or isinstance(v, Constant)]
     kept.sort(key=lambda v: -1 if v.owner is None else makers[v.owner])
-    # Each kept variable becomes a root for as long as the rules look.
+    # Each kept variable is a root to those that read it, for as long as the rules look.
     roots = {v: Variable(v.type, v.name) for v in kept}
-    read = [v.owner.inputs if v.owner is not None else () for v in kept]
+    made = [v for v in kept if v.owner is not None]
+    opened = iter(rebuild([*outputs, *(i for v in made for i in v.owner.inputs)], roots))
+    tops = [next(opened) for _ in outputs]
+    tops += [v.owner.rebuilt([next(opened) for _ in v.owner.inputs]).outputs[v.index] for v in made]
     log: list[tuple[str, str, int]] = []
-    opened = rebuild([*outputs, *(v for inputs in read for v in inputs)], roots)
-    rewritten = run_passes(opened, [Pass("stabilize", STABLE)], log)
+    rewritten = run_passes(tops, [Pass("stabilize", STABLE)], log)
     if not log:
         return {v: v for v in (*outputs, *keep)}
-    rest = iter(rewritten[len(outputs) :])
-    behind: dict[Variable, Variable] = {}
-    for v, inputs in zip(kept, read, strict=True):
-        new = rebuild([next(rest) for _ in inputs], behind)
-        same = all(a is b for a, b in zip(new, inputs, strict=True))
-        behind[roots[v]] = v if same else v.owner.rebuilt(new).outputs[v.index]
+    behind = {root: v for v, root in roots.items() if v.owner is None}
+    for v, top in zip(made, rewritten[len(outputs) :], strict=True):
+        (new,) = rebuild([top], behind)
+        behind[roots[v]] = _alone(new, v)
     found = {v: v for v in keep}
     found.update((v, behind[root]) for v, root in roots.items())
     results = rebuild(rewritten[: len(outputs)], behind)
     found.update((v, new) for v, new in zip(outputs, results, strict=True) if v not in roots)
     return found
+
+
+def _alone(new: Variable, old: Variable) -> Variable:
+    """`new` as a variable that is nobody else's: `old` itself if it is the same operation."""
+    maker = new.owner
+    if maker is None:
+        return identity(new, name=old.name)
+    if maker.op == old.owner.op and all(a is b for a, b in zip(maker.inputs, old.owner.inputs, strict=True)):
+        return old
+    return maker.rebuilt(maker.inputs).outputs[new.index]

@@ -50,6 +50,11 @@ static inline long long pg_ipow(long long a, long long n) {
     for (; n; n >>= 1, base *= base) if (n & 1) result *= base;
     return (long long)result;
 }
+static inline unsigned long long pg_upow(unsigned long long a, unsigned long long n) {
+    unsigned long long result = 1;
+    for (; n; n >>= 1, a *= a) if (n & 1) result *= a;
+    return result;
+}
 """
 
 COMPLEX_SIGN = r"""

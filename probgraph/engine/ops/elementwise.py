@@ -84,6 +84,12 @@ def _compared(*dtypes: str) -> tuple[tuple[str, ...], str]:
     return (promote(*dtypes),) * len(dtypes), "bool"
 
 
+def _ordered(*dtypes: str) -> tuple[tuple[str, ...], str]:
+    if any(d in COMPLEX for d in dtypes):
+        raise TypeError("is not defined for complex numbers, which have no order: compare abs(z) or real(z)")
+    return _compared(*dtypes)
+
+
 def _bits(*dtypes: str) -> tuple[tuple[str, ...], str]:
     common = promote(*dtypes)
     if common in FLOATS or common in COMPLEX:
@@ -101,6 +107,8 @@ def _filled(model: str, value: str) -> tuple[tuple[str, ...], str]:
 
 
 def _complexed(*dtypes: str) -> tuple[tuple[str, ...], str]:
+    if any(d in COMPLEX for d in dtypes):
+        raise TypeError("takes a real and an imaginary part, both real")
     common = promote(*map(to_float, dtypes))
     return (common,) * len(dtypes), "complex64" if common == "float32" else "complex128"
 
@@ -312,7 +320,8 @@ def _power(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     if x.dtype.kind not in "iu":
         return np.power(x, y)
     whole = np.power(x, np.maximum(y, 0))
-    return np.where(y >= 0, whole, np.where(x == 1, 1, np.where(x == -1, np.where(y % 2 == 0, 1, -1), 0)))
+    rounded = np.where(x == 1, 1, np.where(x == -1, np.where(y % 2 == 0, 1, -1), 0))
+    return np.where(y >= 0, whole, rounded.astype(x.dtype))
 
 
 pow = Elementwise(
@@ -322,8 +331,8 @@ pow = Elementwise(
     c={
         "f": "pow{f}({0}, {1})",
         "i": "pg_ipow({0}, {1})",
-        "u": "pg_ipow({0}, {1})",
-        "c": "cpow{f}({0}, {1})",
+        "u": "pg_upow({0}, {1})",
+        "c": "({1} == 0 ? ({t})1 : cpow{f}({0}, {1}))",
     },
     support=special_c.INTEGER_POWER,
     dtype=_numeric,
@@ -552,7 +561,7 @@ def _comparison(name: str, infix: str, meaning: Callable[..., Any], commutes: bo
         numpy=meaning,
         vjp=_no_flow,
         c=f"({{0}} {infix} {{1}})",
-        dtype=_compared,
+        dtype=_compared if commutes else _ordered,
         arity=2,
         commutes=commutes,
     )
@@ -574,7 +583,7 @@ isinf = Elementwise(
         "i": "((void){0}, 0)",
         "u": "((void){0}, 0)",
         "b": "((void){0}, 0)",
-        "c": "(isinf(creal({0})) || isinf(cimag({0})))",
+        "c": "(__builtin_isinf(__real__ {0}) || __builtin_isinf(__imag__ {0}))",
     },
     dtype=_compared,
 )
@@ -626,7 +635,7 @@ psi = Elementwise(
 )
 tri_gamma = Elementwise(
     "tri_gamma",
-    numpy=lambda x: _scipy.polygamma(1, x),
+    numpy=lambda x: _scipy.polygamma(1, x).astype(x.dtype),
     vjp=None,
     c="({t})pg_trigamma({0})",
     support=special_c.TRIGAMMA,
@@ -653,31 +662,39 @@ real = Elementwise(
     "real",
     numpy=np.real,
     vjp=lambda g, y, x: (g,),
-    c={"c": "creal{f}({0})", "f": "({0})", "i": "({0})", "u": "({0})", "b": "({0})"},
+    c={"c": "(__real__ {0})", "f": "({0})", "i": "({0})", "u": "({0})", "b": "({0})"},
     dtype=_magnitude,
 )
 imag = Elementwise(
     "imag",
     numpy=np.imag,
     vjp=lambda g, y, x: (complex(zeros_like(g), g) if x.dtype in COMPLEX else zeros_like(g),),
-    c={"c": "cimag{f}({0})", "f": "(0 * {0})", "i": "(0 * {0})", "u": "(0 * {0})", "b": "(0 * {0})"},
+    c={"c": "(__imag__ {0})", "f": "(({t})0)", "i": "(({t})0)", "u": "(({t})0)", "b": "(({t})0)"},
     dtype=_magnitude,
 )
 _conj = Elementwise(
-    "conj", numpy=np.conj, vjp=lambda g, y, x: (conj(g),), c={"c": "conj{f}({0})"}, dtype=_promoted
+    "conj", numpy=np.conj, vjp=lambda g, y, x: (conj(g),), c={"c": "conj{f}({0})"}, dtype=_numeric
 )
 angle = Elementwise(
     "angle",
     numpy=np.angle,
     vjp=None,
-    c={"c": "carg{f}({0})", "f": "({0} < 0 ? ({t})3.141592653589793 : ({0} != {0} ? {0} : 0))"},
+    c={"c": "carg{f}({0})", "f": "(({t})__builtin_atan2(0, {0}))"},
     dtype=lambda d: ((to_float(d),), real_part(to_float(d))),
 )
+
+
+def _complex(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    z = np.empty(np.broadcast_shapes(a.shape, b.shape), np.result_type(a, b, np.complex64))
+    z.real, z.imag = a, b
+    return z
+
+
 complex = Elementwise(
     "complex",
-    numpy=lambda a, b: a + 1j * b,
+    numpy=_complex,
     vjp=lambda g, z, a, b: (real(g), imag(g)),
-    c="({0} + {1} * ({t})_Complex_I)",
+    c="__builtin_complex({0}, {1})",
     dtype=_complexed,
     arity=2,
 )
