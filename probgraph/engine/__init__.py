@@ -15,9 +15,10 @@ from probgraph.engine.autodiff import (
     NullTypeGradError,
     grad,
 )
+from probgraph.engine.callable import Function
 from probgraph.engine.config import config
 from probgraph.engine.debug_mode import DebugModeError
-from probgraph.engine.function import Function, function
+from probgraph.engine.function import function
 from probgraph.engine.graph import (
     Apply,
     Constant,

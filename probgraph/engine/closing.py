@@ -94,7 +94,8 @@ def _pairs(given: Any, message: str) -> list[tuple[Any, Any]]:
         return []
     if isinstance(given, Mapping):
         return list(given.items())
-    if not isinstance(given, list | tuple):
+    # Not a set: what order its elements come in is chance. A variable would be taken for a list of its elements.
+    if isinstance(given, set | frozenset | str | Variable) or not isinstance(given, Iterable):
         raise ValueError(message)
     pairs: list[tuple[Any, Any]] = []
     for pair in given:

@@ -6,6 +6,9 @@ runs it in NumPy. "DebugMode" runs both and compares. A `Mode` value is any othe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from probgraph.engine.config import config
 from probgraph.engine.debug_mode import debug_run
 from probgraph.engine.execute import Executable, c_or_numpy, numpy_run, rewritten
@@ -14,8 +17,7 @@ from probgraph.engine.rewrite import Pass
 from probgraph.engine.rules import FAST_COMPILE, FAST_RUN
 
 _LINKERS = {"c": "c", "cvm": "c", "c|py": "c", "vm": "c", "py": "py", "numpy": "py", "debug": "debug"}
-_OPTIMIZERS: dict[str | None, list[Pass]] = {
-    None: [],
+_OPTIMIZERS: dict[str, Sequence[Pass]] = {
     "None": [],
     "merge": [],
     "fast_compile": FAST_COMPILE,
@@ -30,23 +32,48 @@ _OPTIMIZERS: dict[str | None, list[Pass]] = {
 class Mode:
     """What runs a graph (`linker`: "c", "py" or "debug") and what rewrites it first (`optimizer`).
 
-    Optimizers are "fast_run", "fast_compile" and None (equal expressions are still computed once). Theano's
-    other names for them are understood ("cvm", "c|py", "vm"; "o1" to "o4", "merge"). ValueError for others.
+    Optimizers are "fast_run", "fast_compile", None (equal expressions are still computed once), or a list of
+    passes; `passes` is that list. Theano's other names are understood ("cvm", "c|py", "vm"; "o1" to "o4",
+    "merge"). ValueError for others.
 
     >>> Mode(linker="py", optimizer="fast_run")
     Mode(linker='py', optimizer='fast_run')
     """
 
-    def __init__(self, linker: str | None = "c", optimizer: str | None = "fast_run") -> None:
+    def __init__(self, linker: str | None = "c", optimizer: str | Sequence[Pass] | None = "fast_run") -> None:
         name = "c" if linker is None else str(linker).removesuffix("_nogc")
         if name not in _LINKERS:
             raise ValueError(f"Mode: linker is one of {', '.join(_LINKERS)}; got {linker!r}")
-        if optimizer not in _OPTIMIZERS:
-            raise ValueError(
-                f"Mode: optimizer is one of {', '.join(map(str, _OPTIMIZERS))}; got {optimizer!r}"
-            )
         self.linker = _LINKERS[name]
-        self.optimizer = None if optimizer in ("None", "merge") else optimizer
+        if optimizer is None or optimizer in ("None", "merge"):
+            self.optimizer, self.passes = None, ()
+        elif not isinstance(optimizer, str):
+            self.passes = tuple(optimizer)
+            self.optimizer = self.passes
+        elif optimizer in _OPTIMIZERS:
+            self.optimizer, self.passes = optimizer, tuple(_OPTIMIZERS[optimizer])
+        else:
+            raise ValueError(
+                f"Mode: optimizer is one of {', '.join(_OPTIMIZERS)}, or a list of passes; got {optimizer!r}"
+            )
+
+    def excluding(self, *names: str) -> Mode:
+        """This mode without some passes or rules, named as `f.explain()` shows them (ValueError if none is so named).
+
+        >>> [p.name for p in Mode().excluding("stabilize").passes]
+        ['simplify']
+        """
+        unknown = set(names)
+        passes: list[Pass] = []
+        for each in self.passes:
+            unknown -= {each.name, *map(str, each.rules)}
+            if each.name not in names:
+                passes.append(Pass(each.name, [rule for rule in each.rules if str(rule) not in names]))
+        if unknown:
+            raise ValueError(
+                f"excluding: this mode has no pass or rule {', '.join(map(repr, sorted(unknown)))}"
+            )
+        return Mode(self.linker, passes)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Mode) and (self.linker, self.optimizer) == (other.linker, other.optimizer)
@@ -54,12 +81,17 @@ class Mode:
     def __hash__(self) -> int:
         return hash((Mode, self.linker, self.optimizer))
 
+    def __reduce__(self) -> tuple[type[Mode], tuple[Any, Any]]:
+        return Mode, (self.linker, self.optimizer)  # the passes of a name are found anew
+
     def __repr__(self) -> str:
-        return f"Mode(linker={self.linker!r}, optimizer={self.optimizer!r})"
+        named = self.optimizer is None or isinstance(self.optimizer, str)
+        optimizer = repr(self.optimizer) if named else f"[{', '.join(each.name for each in self.passes)}]"
+        return f"Mode(linker={self.linker!r}, optimizer={optimizer})"
 
     def make(self, graph: FunctionGraph) -> Executable:
         """The graph, rewritten, as something that runs."""
-        final, stages = rewritten(graph, _OPTIMIZERS[self.optimizer])
+        final, stages = rewritten(graph, self.passes)
         compiled = None
         match self.linker:
             case "py":

@@ -174,7 +174,7 @@ def test_outputs_see_the_old_values(mode):
     assert w.get_value() == 5.0
 
 
-@pytest.mark.parametrize("form", [dict, OrderedDict, list, tuple, lambda p: [list(q) for q in p]])
+@pytest.mark.parametrize("form", [dict, OrderedDict, list, tuple, iter, lambda p: [list(q) for q in p]])
 def test_updates_may_be_pairs_or_mappings(form):
     w, v = shared(1.0, "w"), shared(2.0, "v")
     function([], updates=form([(w, v), (v, w)]))()
@@ -302,6 +302,7 @@ def test_logistic_regression_fits_its_training_set():
         (lambda w, y: {y: w}, TypeError, "update target must be a SharedVariable"),
         (lambda w, y: [(w, w + 1), (w, w + 2)], ValueError, "this shared variable already has an update"),
         (lambda w, y: (w, w + 1), ValueError, "updates parameter must be an OrderedDict/dict or a list"),
+        (lambda w, y: w, ValueError, "updates parameter must be an OrderedDict/dict or a list"),
         (lambda w, y: {w}, ValueError, "updates parameter must be an OrderedDict/dict or a list"),
         (lambda w, y: [(w, T.dvector("v"))], TypeError, "An update must have the same type as the original"),
         (lambda w, y: [(w, "text")], TypeError, "An update must have the same type as the original"),
