@@ -88,9 +88,5 @@ def _warn_once(error: str) -> None:
     if _warned:
         return
     _warned = True
-    warnings.warn(
-        f"{error.rstrip('.')}. Functions run in NumPy, which is slow. Remedy: pip install ziglang"
-        f" (a C compiler in a wheel), or install gcc or clang.",
-        RuntimeWarning,
-        stacklevel=6,
-    )
+    # The error carries the remedy; the level is that of the line that called `function`.
+    warnings.warn(f"{error}. Until then functions run in NumPy, which is slow.", RuntimeWarning, stacklevel=6)

@@ -121,7 +121,9 @@ def test_without_a_compiler_it_says_so_once_and_runs(monkeypatch):
     monkeypatch.setattr(execute, "CompiledGraph", no_compiler)
     monkeypatch.setattr(execute, "_warned", False)
     x = T.dscalar("x")
-    with pytest.warns(RuntimeWarning, match="(?i)no c compiler.*Remedy: pip install ziglang") as caught:
+    with pytest.warns(
+        RuntimeWarning, match="no C compiler was found. Until then functions run in NumPy"
+    ) as caught:
         f, g = function([x], x + 1, mode="FAST_RUN"), function([x], x + 2, mode="FAST_RUN")
     assert len(caught) == 1 and "\n" not in str(caught[0].message)
     assert caught[0].filename == __file__
@@ -145,7 +147,7 @@ def test_a_whole_process_without_a_compiler():
         check=True,
     )
     assert done.stdout.split() == ["2.0", "4.0"]
-    assert done.stderr.count("Remedy") == 1
+    assert done.stderr.count("pip install probgraph[compiler]") == 1
 
 
 def test_an_operation_without_c_runs_in_numpy(monkeypatch):
