@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from probgraph.engine import loops, toolchain
+from probgraph.engine.externals import address
 from probgraph.engine.graph import FunctionGraph, Variable, graph_inputs, rebuild
 from probgraph.engine.loops import Literal, Program
 from probgraph.engine.lower import lower
@@ -27,9 +28,17 @@ class ProgramError(RuntimeError):
     """A compiled program reported a failure that it does not know: an error of this library."""
 
 
-def c_text(program: Program, entries: Sequence[str], parts: Mapping[str, Part] | None = None) -> str:
-    """The C file of a program with these entries, using vector math where this machine has it."""
-    return Renderer(program, toolchain.vector_functions(), parts).file(entries)
+def load(
+    program: Program, entries: Sequence[str], name: str = "program", parts: Mapping[str, Part] | None = None
+) -> tuple[ctypes.CDLL, str]:
+    """A program with these entries, compiled and linked to what it calls of SciPy's; and its C text."""
+    renderer = Renderer(program, toolchain.vector_functions(), parts)
+    text = renderer.file(entries)
+    library = toolchain.load(text, name)
+    if renderer.externals:
+        addresses = [address(x) for x in renderer.externals]
+        library.link_externals((ctypes.c_void_p * len(addresses))(*addresses))
+    return library, text
 
 
 def raise_failure(program: Program, code: int, values: Sequence[int]) -> None:
@@ -53,8 +62,7 @@ class CompiledGraph:
     def __init__(self, graph: FunctionGraph) -> None:
         graph = FunctionGraph(graph.inputs, run_passes(graph.outputs, DECOMPOSE))
         self.program = program = lower(graph)
-        self.c_text = c_text(program, [RUN])
-        self._library = toolchain.load(self.c_text)
+        self._library, self.c_text = load(program, [RUN])
         # Called with the interpreter lock held: the memory below is this object's, for one call at a time.
         self._lock = threading.Lock()
         handle = ctypes.PyDLL(None, handle=self._library._handle)
@@ -218,8 +226,7 @@ class _Loaded:
     def load(self, entry: str, name: str, parts: Mapping[str, Part]) -> None:
         roots = self.program.buffers_of("input")[: len(self.offsets)]
         in_q = {b.name: Part("q", k) for b, k in zip(roots, self.offsets, strict=True)}
-        self.c_text = c_text(self.program, [entry], {**in_q, **parts})
-        self.library = toolchain.load(self.c_text, name)
+        self.library, self.c_text = load(self.program, [entry], name, {**in_q, **parts})
         self._scratch = _scratch_size(self.program)
 
     def memory(self) -> _Memory:

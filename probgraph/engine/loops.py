@@ -169,17 +169,30 @@ class Require(Statement):
     values: tuple[Expr, ...] = ()
 
 
+@dataclass(frozen=True)
+class External:
+    """A C function of SciPy's: its name in the `__pyx_capi__` of `module`, and its type.
+
+    `declaration` declares a pointer called `pg_<name>`: "void (*pg_dpotrf)(char *, int *, double *, int *, int *)".
+    """
+
+    name: str
+    module: str
+    declaration: str
+
+
 @dataclass(frozen=True, eq=False)
 class Kernel:
     """A routine over whole buffers: C text defining `int name(pointers..., int64 sizes...)`, and its meaning.
 
     `python(arrays, sizes)` works in place on flat NumPy arrays, which may go on behind what the sizes say.
-    Nonzero means failure.
+    Nonzero means failure. `externals` are functions of SciPy's that the C text calls.
     """
 
     name: str
     c: str
     python: Callable[[list[np.ndarray], list[int]], int]
+    externals: tuple[External, ...] = ()
 
 
 @dataclass(slots=True)

@@ -25,6 +25,7 @@ from probgraph.engine.loops import (
     Convert,
     Declare,
     Expr,
+    External,
     For,
     Kernel,
     Let,
@@ -207,6 +208,17 @@ class Renderer:
         writes = " ".join(f"values[{k}] = {self.expr(v)};" for k, v in enumerate(s.values))
         return [f"if (!({self.expr(s.condition)})) {{ {writes} return {s.failure}; }}"]
 
+    @property
+    def externals(self) -> list[External]:
+        """The functions of SciPy's that the kernels call, in the order of the entry `link`'s table."""
+        return list(dict.fromkeys(x for kernel in self.kernels.values() for x in kernel.externals))
+
+    def _link(self) -> list[str]:
+        if not self.externals:
+            return []
+        lines = [f"    pg_{x.name} = x[{k}];" for k, x in enumerate(self.externals)]
+        return ["void link_externals(void *const *x) {", *lines, "}"]
+
     # whole programs -----------------------------------------------------------------------------------
 
     def _sizes(self, buffer: Buffer) -> str:
@@ -269,6 +281,8 @@ class Renderer:
                 "#define PG_ALIGNED(bytes) (((bytes) + 63) & ~(int64_t)63)",
                 *self.prototypes,
                 *self.support,
+                *(f"static {x.declaration};" for x in self.externals),
+                *self._link(),
                 *(kernel.c for kernel in self.kernels.values()),
                 body,
                 prepare,
