@@ -769,6 +769,8 @@ def test_an_open_step_is_refused():
     x, h, z = T.dscalar("x"), T.dscalar("h"), T.dscalar("z")
     with pytest.raises(MissingInputError, match="z"):
         Scan(FunctionGraph([x, h], [h * x + z]), 1, [(1,)])
+    with pytest.raises(TypeError, match="changes its type"):
+        Scan(FunctionGraph([x, h], [h > x]), 1, [(1,)])
     with pytest.raises(ValueError, match="ascending"):
         Scan(FunctionGraph([x, h], [h * x]), 1, [(0,)])
 
