@@ -12,7 +12,7 @@ import numpy as np
 from probgraph.engine import loops, toolchain
 from probgraph.engine.externals import address
 from probgraph.engine.graph import FunctionGraph, Variable, graph_inputs, rebuild
-from probgraph.engine.loops import Literal, Program
+from probgraph.engine.loops import Literal, Load, Program
 from probgraph.engine.lower import lower
 from probgraph.engine.render_c import RUN, Part, Renderer, density_entry, rows_entry
 from probgraph.engine.rewrite import run_passes
@@ -50,6 +50,13 @@ def raise_failure(program: Program, code: int, values: Sequence[int]) -> None:
 
 def _static_size(shape: Sequence[int | None]) -> int | None:
     return None if None in shape else int(np.prod(shape, dtype=np.int64))
+
+
+def _address(array: np.ndarray) -> int:
+    """Where a contiguous array's elements begin; by the fast way where there is one."""
+    if array.size and array.flags.writeable:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+    return array.ctypes.data
 
 
 class CompiledGraph:
@@ -120,7 +127,18 @@ class CompiledGraph:
         self._output_dtypes = dtypes
         self._scratch_slot = inputs + outputs + sum(b.role == "constant" for b in buffers)
         self._scratch: Any = None
-        if not self._dynamic:
+        #: whether the lengths are worked out from values too, and so anew in each call
+        self._reads_values = any(
+            isinstance(part, Load)
+            for e in (
+                *(n for shape in program.output_shapes for n in shape),
+                *(b.size for b in program.buffers),
+                *(e for check in program.checks for e in loops.expressions(check)),
+            )
+            for part in loops.walk_expr(e)
+        )
+        self._prepared = not self._dynamic
+        if self._prepared:
             self._prepare_call()
 
     def _prepare_call(self) -> None:
@@ -139,30 +157,34 @@ class CompiledGraph:
 
     def __call__(self, arrays: Sequence[Any]) -> list[np.ndarray]:
         with self._lock:
-            table = self._table
+            table, lengths, prepared = self._table, self._lengths, self._prepared
             for k, owned in self._owned_inputs:
                 owned[...] = arrays[k]
             alive = []
             for k, unknown, dtype in self._passed_inputs:
                 array = np.ascontiguousarray(arrays[k], dtype=dtype)
                 alive.append(array)
-                table[k] = array.ctypes.data
+                table[k] = _address(array)
                 for axis, slot in unknown:
-                    self._lengths[slot] = array.shape[axis]
-            if self._dynamic:
+                    if lengths[slot] != array.shape[axis]:
+                        lengths[slot] = array.shape[axis]
+                        prepared = False
+            if not prepared:
+                self._prepared = False
                 self._prepare_call()
+                self._prepared = not self._reads_values
             outputs = self._owned_outputs
             if outputs is None:
                 outputs = [
                     np.empty(s, d) for s, d in zip(self._output_shapes, self._output_dtypes, strict=True)
                 ]
                 for k, array in enumerate(outputs, self._first_output):
-                    table[k] = array.ctypes.data
-                code = self._run(table, self._lengths, self._values)
+                    table[k] = _address(array)
+                code = self._run(table, lengths, self._values)
                 if code:
                     raise_failure(self.program, code, self._values)
                 return outputs
-            code = self._run(table, self._lengths, self._values)
+            code = self._run(table, lengths, self._values)
             if code:
                 raise_failure(self.program, code, self._values)
             return [array.copy() for array in outputs]
