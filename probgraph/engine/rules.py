@@ -51,7 +51,7 @@ from probgraph.engine.ops.elementwise import (
     true_div,
 )
 from probgraph.engine.ops.index import INDEX, IncGather, IncSubtensor, Subtensor
-from probgraph.engine.ops.reduce import LogSumExp, Reduce
+from probgraph.engine.ops.reduce import LogSumExp, Reduce, Softmax, restored
 from probgraph.engine.ops.shape import (
     Alloc,
     ARange,
@@ -75,7 +75,7 @@ def _computed(node: Apply) -> list[Variable] | None:
     """The results of constants, unless they are much larger than what they come from."""
     if not all(isinstance(v, Constant) for v in node.inputs):
         return None
-    if not isinstance(node.op, Pointwise | Reduction | Scatter | KernelCall | LogSumExp):
+    if not isinstance(node.op, Pointwise | Reduction | Scatter | KernelCall | LogSumExp | Softmax):
         return None  # an operation of the user's may do more than compute
     if (
         isinstance(node.op, DimShuffle)
@@ -154,16 +154,36 @@ def _sum_of_exp(v: Variable) -> Variable | None:
 def _softmax(node: Apply) -> Variable | None:
     """exp(x) / sum(exp(x)), which is inf / inf where exp overflows."""
     top, bottom = node.inputs
+    x = top.owner.inputs[0] if top.owner is not None and top.owner.op is exp else None
     total = _without_dimshuffle(bottom).owner
-    if top.owner is None or top.owner.op is not exp or total is None or total.inputs[0] is not top:
+    if x is None or total is None or not isinstance(total.op, Reduce) or total.op.name != "sum":
         return None
-    shifted = top.owner.inputs[0].owner
+    over = total.op.axis
+    if total.inputs[0] is not top or not _stands_where_it_was(bottom, x.ndim, over):
+        return None
+    shifted = x.owner
     if shifted is not None and shifted.op is sub:
         largest = _without_dimshuffle(shifted.inputs[1]).owner
         if largest is not None and isinstance(largest.op, Reduce) and largest.op.name == "max":
             return None  # somebody has seen to it: exp cannot overflow
-    logarithm = _sum_of_exp(bottom)
-    return None if logarithm is None else exp(top.owner.inputs[0] - logarithm)
+    return Softmax(over)(x)
+
+
+def _stands_where_it_was(v: Variable, rank: int, axis: tuple[int, ...]) -> bool:
+    """Whether a variable of `rank`, reduced along `axis` to `v`, is still lined up with what it was."""
+    kept = [a for a in range(rank) if a not in axis]
+    places = [a if a in kept else "x" for a in range(rank)]
+    if v.owner is not None and isinstance(v.owner.op, DimShuffle):
+        return [kept[a] if a != "x" else "x" for a in v.owner.op.order] == places
+    return places == ["x"] * (rank - len(kept)) + kept
+
+
+def _log_softmax(node: Apply) -> Variable | None:
+    inner = node.inputs[0].owner
+    if inner is None or not isinstance(inner.op, Softmax):
+        return None
+    x, axis = inner.inputs[0], inner.op.axis
+    return x - restored(LogSumExp(axis)(x), x, axis)
 
 
 def _without_dimshuffle(v: Variable) -> Variable:
@@ -198,7 +218,8 @@ STABLE = [
     Rule(log(sigmoid(x)), -softplus(-x)),
     Rule(log1p(-sigmoid(x)), -softplus(x)),
     Rule(exp(-softplus(x)), sigmoid(-x)),
-    OpRule("exp(x) / sum(exp(x)) → exp(x - logsumexp(x))", true_div, _softmax),
+    OpRule("exp(x) / sum(exp(x)) → softmax(x)", true_div, _softmax),
+    OpRule("log(softmax(x)) → x - logsumexp(x)", log, _log_softmax),
     # logarithms of products
     Rule(log(exp(x) * y), x + log(y)),
     Rule(log(exp(x) / y), x - log(y)),

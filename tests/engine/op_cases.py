@@ -6,13 +6,21 @@ A row of `elementwise.TABLE` is tested because it exists; `TRUTH` adds what the 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import mpmath as mp
 import numpy as np
 
+from probgraph.engine.autodiff import grad
+from probgraph.engine.compiled import CompiledGraph
+from probgraph.engine.graph import FunctionGraph
 from probgraph.engine.ops.elementwise import TABLE, Elementwise
+from probgraph.engine.rewrite import run_passes
+from probgraph.engine.rules import FAST_RUN
+from probgraph.engine.run_graph import numpy_function
+from probgraph.engine.run_loops import run
 from probgraph.engine.types import COMPLEX, DTYPES, FLOATS, UNSIGNED, TensorType
 
 ROWS = list(TABLE.values())
@@ -197,3 +205,94 @@ def truth(name: str, *values: float) -> float | None:
 
 
 _SLOW_FAR = ("gammaln", "psi", "tri_gamma")
+
+
+# ------------------------------------------------------------------------------------ operations on arrays
+
+
+@dataclass(frozen=True)
+class Case:
+    """A formula on arrays, as a graph and in NumPy. `static` also tries it with all lengths known."""
+
+    name: str
+    graph: Callable[..., Any]
+    numpy: Callable[..., Any]
+    arrays: tuple[np.ndarray, ...]
+    differentiable: bool = True
+
+    def inputs(self, static: bool = False) -> list[Any]:
+        kinds = [TensorType(a.dtype, a.shape if static else (None,) * a.ndim) for a in self.arrays]
+        return [kind(f"{self.name}:{i}") for i, kind in enumerate(kinds)]
+
+
+def check_values(case: Case) -> None:
+    """The graph's type and value against NumPy, with lengths known and unknown."""
+    expected = np.asarray(case.numpy(*case.arrays))
+    for static in (False, True):
+        inputs = case.inputs(static)
+        y = case.graph(*inputs)
+        got = y.eval(dict(zip(inputs, case.arrays, strict=True)))
+        assert got.dtype == expected.dtype == np.dtype(y.dtype)
+        assert got.shape == expected.shape
+        assert y.ndim == expected.ndim
+        assert all(n is None or n == m for n, m in zip(y.type.shape, expected.shape, strict=True))
+        np.testing.assert_allclose(got, expected, 1e-12, 1e-12)
+
+
+def check_gradient(case: Case, twice: bool = False) -> None:
+    """The gradient of a weighted sum of the result against central differences; `twice`: of the gradient too."""
+    inputs = case.inputs()
+    y = case.graph(*inputs)
+    weights = np.random.default_rng(5).normal(size=np.shape(case.numpy(*case.arrays)))
+    floats = [i for i, a in enumerate(case.arrays) if a.dtype == "float64"]
+    cost = (y * weights).sum()
+    check_differences(cost, inputs, case.arrays, floats)
+    if twice:
+        gradients = grad(cost, [inputs[i] for i in floats], disconnected_inputs="ignore")
+        again = sum((g**2).sum() for g in gradients)
+        check_differences(again, inputs, case.arrays, floats)
+
+
+def check_differences(cost: Any, inputs: list[Any], arrays: Any, floats: list[int]) -> None:
+    value = numpy_function(FunctionGraph(inputs, [cost]))
+    gradients = grad(cost, [inputs[i] for i in floats], disconnected_inputs="ignore")
+    found = numpy_function(FunctionGraph(inputs, gradients))(list(arrays))
+    for position, got in zip(floats, found, strict=True):
+        assert got.shape == arrays[position].shape
+        expected = np.zeros_like(got)
+        for place in np.ndindex(*got.shape):
+            ends = []
+            for step in (1e-6, -1e-6):
+                moved = [np.array(a) for a in arrays]
+                moved[position][place] += step
+                ends.append(value(moved)[0])
+            expected[place] = (ends[0] - ends[1]) / 2e-6
+        np.testing.assert_allclose(got, expected, 2e-6, 2e-7)
+
+
+def check_compiled(cases: list[Case]) -> None:
+    """All cases and their gradients in one program: C and loops in Python against the NumPy meaning."""
+    inputs: list[Any] = []
+    arrays: list[np.ndarray] = []
+    outputs: list[Any] = []
+    names: list[str] = []
+    for case in cases:
+        mine = case.inputs()
+        y = case.graph(*mine)
+        inputs += mine
+        arrays += case.arrays
+        outputs.append(y)
+        names.append(case.name)
+        if case.differentiable:
+            floats = [v for v in mine if v.dtype == "float64"]
+            gradients = grad((y * y).sum(), floats, disconnected_inputs="ignore")
+            outputs += gradients
+            names += [f"gradient of {case.name}"] * len(gradients)
+    graph = FunctionGraph(inputs, run_passes(outputs, FAST_RUN))
+    program = CompiledGraph(graph)
+    expected = numpy_function(FunctionGraph(inputs, outputs))(arrays)
+    for _ in range(2):  # a second call must not see the first one's memory
+        for what, results in (("C", program(arrays)), ("Python", run(program.program, arrays))):
+            for name, got, value in zip(names, results, expected, strict=True):
+                assert got.dtype == value.dtype, (name, what)
+                np.testing.assert_allclose(got, value, 1e-10, 1e-12, err_msg=f"{name} ({what})")

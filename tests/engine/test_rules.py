@@ -139,10 +139,12 @@ CASES = {
         ew.log(3 * reduce.sum(ew.exp(V))),
         ew.log(reduce.sum(ew.exp(M), 1))[:, None] + M,
     ],
-    "exp(x) / sum(exp(x)) → exp(x - logsumexp(x))": lambda: [
+    "exp(x) / sum(exp(x)) → softmax(x)": lambda: [
         ew.exp(V) / reduce.sum(ew.exp(V)),
+        ew.exp(M) / reduce.sum(ew.exp(M), 0),
         ew.exp(M) / reduce.sum(ew.exp(M), 1, keepdims=True),
     ],
+    "log(softmax(x)) → x - logsumexp(x)": lambda: [ew.log(reduce.softmax(M, 0)), ew.log(reduce.softmax(M))],
     "cast of a cast → one cast": lambda: [ew.cast(ew.cast(I8, "int32"), "float64")],
     "switch whose outcome is known → the branch": lambda: [
         ew.switch(np.array(True), S, V),
@@ -258,6 +260,13 @@ def test_folding_makes_no_large_constants_and_hides_no_errors():
     (y,) = run_passes([from_nothing], rules.FAST_COMPILE)
     with pytest.raises(ValueError, match="no elements"):
         y.eval()
+
+
+def test_a_misaligned_sum_is_no_softmax():
+    square = TensorType("float64", (3, 3))("square")
+    y = ew.exp(square) / reduce.sum(ew.exp(square), 1)
+    (new,) = run_passes([y], rules.FAST_RUN)
+    assert new.owner.op is ew.true_div
 
 
 def test_the_seeds_gradient_prints_byte_for_byte():

@@ -26,7 +26,7 @@ from probgraph.engine.op import (
     same_lengths,
 )
 from probgraph.engine.ops import elementwise as ew
-from probgraph.engine.ops.shape import dimshuffle
+from probgraph.engine.ops.shape import arange, dimshuffle, length, reshape, shape_padright
 from probgraph.engine.types import INTEGERS, TensorType, broadcast_shapes, describe
 
 
@@ -402,10 +402,26 @@ class IncGather(_ByArrays, Scatter):
         return result
 
     def vjp(self, cotangents: Any, outputs: Any, inputs: Any) -> list[Variable | None]:
-        (g,), (_, y, *arrays) = cotangents, inputs
+        (g,), (x, y, *arrays) = cotangents, inputs
         part = Gather(self.axes)(g, *arrays)
-        through = IncGather(self.axes, True)(g, np.zeros((), g.dtype), *arrays) if self.set else g
+        if not self.set:
+            return [g, ew.summed_to(part, y), *(None for _ in arrays)]
+        through = IncGather(self.axes, True)(g, np.zeros((), g.dtype), *arrays)
+        if not _without_repeats(x, self.axes, arrays):
+            part = ew.switch(self._last_written(x, part, arrays), part, ew.zeros_like(part))
         return [through, ew.summed_to(part, y), *(None for _ in arrays)]
+
+    def _last_written(self, x: Variable, part: Variable, arrays: Sequence[Variable]) -> Variable:
+        """Which elements of the part are still there at the end: where an index repeats, only the last."""
+        front, rank = self._front(), max(a.ndim for a in arrays)
+        lengths = [length(part, front + axis) for axis in range(rank)]
+        count: Any = 1
+        for n in lengths:
+            count = count * n
+        rounds = reshape(arange(count), lengths) if rank else as_variable(np.int64(0))
+        rounds = shape_padright(rounds, part.ndim - front - rank)
+        written = IncGather(self.axes, True)(ew.zeros_like(x, "int64"), rounds, *arrays)
+        return ew.eq(Gather(self.axes)(written, *arrays), rounds)
 
     def shapes(self, reader: LengthReader, node: Apply) -> list[tuple[Expr, ...]]:
         return [reader.lengths(node.inputs[0])]
@@ -414,6 +430,18 @@ class IncGather(_ByArrays, Scatter):
         x, y, *arrays = node.inputs
         counts, place = self._map(reader, node, x, arrays)
         return [_written(node, y, _agreeing(reader, node, counts, y), place, self.set)]
+
+
+def _without_repeats(x: Variable, axes: Sequence[int], arrays: Sequence[Variable]) -> bool:
+    """Whether it is known that no place is indexed twice."""
+    if len(arrays) > 1 or not isinstance(arrays[0], Constant):
+        return arrays[0].ndim == 0 and len(arrays) == 1
+    places, n = arrays[0].data.reshape(-1), x.type.shape[axes[0]]
+    if n is not None:
+        places = np.where(places < 0, places + n, places)
+    elif places.size and places.min() < 0 <= places.max():
+        return False
+    return len(np.unique(places)) == places.size
 
 
 # ------------------------------------------------------------------------------------ x[key]
@@ -539,7 +567,7 @@ def _write(part: Variable, y: Any, set: bool, who: str) -> Variable:
 def _written_back(part: Variable, x: Variable, y: Variable, set: bool) -> Variable:
     """`x` with what `part` reads of it written: from the last reading step inwards."""
     if part is x:
-        return y if set else x + y
+        return ew.fill(x, ew.cast(y, x.dtype)) if set else x + y
     node = part.owner
     inner = node.inputs[0]
     match node.op:

@@ -278,16 +278,49 @@ class LogSumExp(Op):
             return np.asarray(np.log(total) + np.squeeze(top, self.axis)).astype(x.dtype)
 
     def vjp(self, cotangents: Any, outputs: Any, inputs: Any) -> list[Variable]:
-        (g,), (y,), (x,) = cotangents, outputs, inputs
-        return [restored(g, x, self.axis) * ew.exp(x - restored(y, x, self.axis))]
+        (g,), (x,) = cotangents, inputs
+        return [restored(g, x, self.axis) * Softmax(self.axis)(x)]
 
     def expand(self, x: Variable) -> Variable:
-        """Shifted by the largest element, so that nothing overflows; not by an infinite one."""
-        top = reduce("supremum", x, self.axis, keepdims=True)
-        top = ew.switch(ew.isinf(top), ew.zeros_like(top), top)
-        shifted = ew.log(sum(ew.exp(x - top), self.axis, keepdims=True)) + top
+        exponentials, top = _shifted(x, self.axis)
+        shifted = ew.log(sum(exponentials, self.axis, keepdims=True)) + top
         kept = [axis for axis in range(x.ndim) if axis not in self.axis]
         return dimshuffle(shifted, kept)
+
+
+def _shifted(x: Variable, axis: tuple[int, ...]) -> tuple[Variable, Variable]:
+    """exp(x - top) and top, the largest element: nothing overflows. An infinite one shifts nothing."""
+    top = reduce("supremum", x, axis, keepdims=True)
+    top = ew.switch(ew.isinf(top), ew.zeros_like(top), top)
+    return ew.exp(x - top), top
+
+
+class Softmax(Op):
+    """exp(x) / sum(exp(x)) along `axis` (a sorted tuple), without overflow. It becomes its parts."""
+
+    __props__ = ("axis",)
+
+    def __init__(self, axis: tuple[int, ...]) -> None:
+        self.axis = axis
+
+    def infer_type(self, x: Variable) -> list[TensorType]:
+        return [x.type]
+
+    def numpy(self, x: np.ndarray) -> np.ndarray:
+        top = np.max(x, axis=self.axis, initial=-np.inf, keepdims=True)
+        top = np.where(np.isinf(top), np.zeros((), x.dtype), top)
+        with np.errstate(all="ignore"):
+            exponentials = np.exp(x - top)
+            total = np.sum(exponentials, axis=self.axis, dtype="float64", keepdims=True).astype(x.dtype)
+            return exponentials / total
+
+    def vjp(self, cotangents: Any, outputs: Any, inputs: Any) -> list[Variable]:
+        (g,), (y,) = cotangents, outputs
+        return [y * (g - sum(g * y, self.axis, keepdims=True))]
+
+    def expand(self, x: Variable) -> Variable:
+        exponentials, _ = _shifted(x, self.axis)
+        return exponentials / sum(exponentials, self.axis, keepdims=True)
 
 
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
@@ -305,3 +338,16 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
         return x
     y = LogSumExp(axes)(x)
     return restored(y, x, axes) if keepdims else y
+
+
+def softmax(x: Any, axis: Axis = None) -> Variable:
+    """exp(x) / sum(exp(x)) along `axis` (None: all), without overflow: positive, of sum 1.
+
+    >>> softmax(np.array([1000.0, 1000.0])).eval()
+    array([0.5, 0.5])
+    """
+    x = as_variable(x)
+    if x.dtype in COMPLEX:
+        raise TypeError(f"softmax is not defined for complex numbers (given {describe([x.type])})")
+    x = ew.cast(x, to_float(x.dtype))
+    return Softmax(normalized_axes("softmax", axis, x.ndim))(x)
