@@ -9,6 +9,7 @@ array(6.)
 
 from probgraph.engine import autodiff as gradient
 from probgraph.engine import printing, tensor
+from probgraph.engine import scanning as scan_module
 from probgraph.engine.autodiff import (
     DisconnectedInputError,
     Lop,
@@ -32,6 +33,7 @@ from probgraph.engine.inputs import In, Out, Param, UnusedInputError
 from probgraph.engine.modes import Mode, get_default_mode, get_mode, register_mode
 from probgraph.engine.op import Op
 from probgraph.engine.printing import debugprint, pp, pprint
+from probgraph.engine.scanning import foldl, foldr, map, reduce, scan, scan_checkpoints
 from probgraph.engine.shared import SharedVariable, shared
 from probgraph.engine.tensor import as_tensor_variable
 from probgraph.engine.types import TensorType
@@ -64,16 +66,23 @@ __all__ = [
     "config",
     "debugprint",
     "dprint",
+    "foldl",
+    "foldr",
     "function",
     "get_default_mode",
     "get_mode",
     "grad",
     "gradient",
     "graph_replace",
+    "map",
     "pp",
     "pprint",
     "printing",
+    "reduce",
     "register_mode",
+    "scan",
+    "scan_checkpoints",
+    "scan_module",
     "shared",
     "tensor",
 ]
