@@ -8,7 +8,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from probgraph.engine import rules
+from probgraph.engine import array_rules, rules
 from probgraph.engine.autodiff import grad
 from probgraph.engine.graph import (
     Constant,
@@ -26,7 +26,9 @@ from probgraph.engine.types import TensorType
 from tests.engine.op_cases import TRUTH
 
 PATTERNS = [r for r in [*rules.STABLE, *rules.ALGEBRA] if isinstance(r, Rule)]
-FUNCTIONS = [r for r in [*rules.FOLD, *rules.STABLE, *rules.ALGEBRA] if isinstance(r, OpRule)]
+FUNCTIONS = [
+    r for r in [*rules.FOLD, *rules.STABLE, *rules.ALGEBRA, *array_rules.ARRAYS] if isinstance(r, OpRule)
+]
 
 NEAR = [0.0, 1e-20, -1e-20, 0.3, -0.5, 1.0, -1.0, 3.7, -3.7, 40.0, -40.0]
 FAR = [709.5, -745.2, 2400.0, -2400.0]
