@@ -18,8 +18,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from probgraph.engine.graph import Apply, Constant, Interner, Variable, tensor_constant, toposort
-from probgraph.engine.op import Op, literal
+from probgraph.engine.graph import (
+    Apply,
+    Constant,
+    FunctionGraph,
+    Interner,
+    Variable,
+    tensor_constant,
+    toposort,
+)
+from probgraph.engine.op import Loop, Op, literal
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops.shape import Alloc, DimShuffle
 from probgraph.engine.types import (
@@ -393,6 +401,7 @@ def _run_pass(outputs: list[Variable], rules: Pass, counts: dict[Any, int]) -> l
     given = set(toposort(outputs))
     final: dict[Variable, Variable] = {}
     under_way: set[Apply] = set()
+    steps: dict[Loop, Loop] = {}
 
     def now(v: Variable) -> Variable:
         found = final.get(v)
@@ -432,6 +441,8 @@ def _run_pass(outputs: list[Variable], rules: Pass, counts: dict[Any, int]) -> l
         if twin in under_way or (because is not None and because.depth > LIMIT):
             raise _endless(rules, because)
         rule, results = _first(rules, twin)
+        if rule is None and isinstance(twin.op, Loop):
+            rule, results = _step_rewritten(twin, rules, counts, steps)
         if rule is None:
             final.update((v, v) for v in twin.outputs)
             final.update(zip(node.outputs, twin.outputs, strict=True))
@@ -450,6 +461,24 @@ def _first(rules: Pass, node: Apply) -> tuple[Rule | OpRule | None, Sequence[Var
         if result is not None:
             return rule, [result] if isinstance(result, Variable) else result
     return None, ()
+
+
+def _step_rewritten(
+    node: Apply, rules: Pass, counts: dict[Any, int], steps: dict[Loop, Loop]
+) -> tuple[OpRule | None, Sequence[Variable]]:
+    """A loop whose step went through the pass; the rules that were applied in it are counted too."""
+    op = node.op
+    new = steps.get(op)
+    if new is None:
+        step = FunctionGraph(op.graph.inputs, _run_pass(op.graph.outputs, rules, counts))
+        new = op.rebuilt_inner(step)
+        steps[op] = steps[new] = new
+    if new == op:
+        return None, ()
+    return _STEP, Apply(new, node.inputs, new.infer_type(*node.inputs), node.trace).outputs
+
+
+_STEP = OpRule("loop → loop with its step rewritten", Loop, lambda node: None)
 
 
 def _endless(rules: Pass, because: Firing | None) -> RuntimeError:

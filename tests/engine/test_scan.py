@@ -13,6 +13,8 @@ from probgraph.engine import MissingInputError
 from probgraph.engine import tensor as T
 from probgraph.engine.graph import FunctionGraph, rebuild
 from probgraph.engine.loop_op import Scan
+from probgraph.engine.rewrite import run_passes
+from probgraph.engine.rules import FAST_RUN
 from probgraph.engine.scanning import (
     OrderedUpdates,
     foldl,
@@ -796,3 +798,27 @@ def test_clone_with_another_input():
     h, _ = scan(lambda x, h: h * x, x, 1.0)
     other = theano.clone(h, {x: y + 1})
     assert value(other, {y: np.ones(3)}).tolist() == [2, 4, 8]
+
+
+def test_rules_reach_into_steps():
+    """Passes go through the step of a loop, and of a loop in a loop; a second time they change nothing."""
+    m, w = T.matrix("m"), T.scalar("w")
+
+    def row(r, before):
+        return scan(lambda v, h: T.log(1 + T.exp(v * w)) + h * 1, r, before)[0][-1]
+
+    result, _ = scan(row, m, T.constant(0.0))
+    log = []
+    once = run_passes([result], FAST_RUN, log)
+    fired = {rule for _, rule, _ in log}
+    assert "log(1 + exp(x)) → softplus(x)" in fired
+    again = []
+    assert run_passes(once, FAST_RUN, again) == once
+    assert again == []
+    inner = next(n for n in once[0].owner.op.graph.apply_nodes if isinstance(n.op, Scan))
+    assert {str(n.op) for n in inner.op.graph.apply_nodes} == {
+        "Elemwise{mul,no_inplace}",
+        "Elemwise{softplus,no_inplace}",
+        "Elemwise{add,no_inplace}",
+    }
+    assert value(result, {m: np.full((1, 1), 2400.0), w: 1.0}).tolist() == [2400]
