@@ -19,6 +19,7 @@ import probgraph.engine as engine
 import probgraph.engine.tensor as T
 from probgraph.engine import toolchain
 from probgraph.model.log_density import log_density
+from probgraph.samplers.density import LogDensity
 
 ROUNDS = 7
 REPEAT = """
@@ -65,10 +66,14 @@ def scalar_function() -> float:
 def gradient(model: pg.Model) -> float:
     """The log density of a model with its gradient, called from C."""
     density, _ = log_density(model)
+    return density_cost(density, np.random.default_rng(1).normal(size=density.dim) * 0.1)
+
+
+def density_cost(density: LogDensity, q: np.ndarray) -> float:
+    """Microseconds of a log density with its gradient at q, called from C."""
     library = toolchain.load(REPEAT, "benchmark")
     library.repeat.argtypes = [ctypes.c_void_p] * 5 + [ctypes.c_long]
     data = density.new_data()
-    q = np.random.default_rng(1).normal(size=density.dim) * 0.1
     grad, logp = np.empty(density.dim), np.empty(1)
     pointers = (density.address, q.ctypes.data, grad.ctypes.data, logp.ctypes.data, data.address)
 
