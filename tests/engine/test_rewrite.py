@@ -175,17 +175,16 @@ def test_uniform():
     assert uniform(A) is None
 
 
-@pytest.mark.parametrize("depth", [100_000])
-def test_a_hundred_thousand_nodes_in_seconds(depth):
-    """Build, differentiate and rewrite without recursion, in time that grows with the graph and no faster."""
-    seconds = {}
-    for n in (depth // 10, depth):
+def test_a_hundred_thousand_nodes_in_seconds():
+    """Built, differentiated and rewritten without recursion, in time that grows no faster than the graph."""
+    seconds = []
+    for n in (20_000, 100_000):
         start = time.perf_counter()
         v = S
-        for k in range(n // 4):
-            v = ew.sin(v * 1.5 + S) * 1 + 0.25 if k % 2 else ew.cos(v - S) + v
-        g = grad(v, S)
-        (new,) = run_passes(run_passes([g], rules.FAST_RUN), rules.DECOMPOSE)
-        assert len(toposort([new])) > n / 4
-        seconds[n] = time.perf_counter() - start
-    assert seconds[depth] < 60 and seconds[depth] < 30 * seconds[depth // 10]
+        for _ in range(n // 5):
+            v = ew.sin(v * 1.5 + S) * 1 + 0.25
+        assert len(toposort([v])) == n
+        new = run_passes(run_passes([v, grad(v, S)], rules.FAST_RUN), rules.DECOMPOSE)
+        assert len(toposort(new)) > n
+        seconds.append(time.perf_counter() - start)
+    assert seconds[1] < 60 and seconds[1] < 15 * seconds[0]
