@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from probgraph.engine import loops
-from probgraph.engine.graph import Apply, FunctionGraph, Variable, ancestors
+from probgraph.engine.graph import Apply, FunctionGraph, Variable
 from probgraph.engine.lengths import Lengths, loop_parts
 from probgraph.engine.loops import (
     Accumulate,
@@ -146,6 +146,8 @@ class _Level:
         for node in graph.toposort():
             if isinstance(node.op, Pointwise) and node.outputs[0] not in wanted:
                 continue
+            if self._is_history(node):
+                continue
             for v in node.outputs:
                 if v in targets:
                     self._put(v, *self.targets[targets[v]])
@@ -165,6 +167,23 @@ class _Level:
         for task in self.tasks:
             self._order_axes(task)
             self._find_needs(task)
+
+    def _is_history(self, node: Apply) -> bool:
+        """A loop's state joined to its past: that is how they lie in memory, and nothing is left to do."""
+        if not isinstance(node.op, Scatter) or node.op.base or len(node.inputs) != 2:
+            return False
+        past, state = node.inputs
+        joined = node.outputs[0]
+        if not _holds_its_past(state) or joined in self.graph.outputs or state not in self.defined_by:
+            return False
+        maker = state.owner
+        if past is not loop_parts(maker.op, maker.inputs[1:])[1][state.index] or joined.type.ndim != state.ndim:
+            return False
+        if self.table.lengths(joined)[1:] != self.table.lengths(state)[1:]:
+            return False
+        self._put(joined, self.buffer_of[state], loops.ZERO)
+        self.defined_by[joined] = self.defined_by[state]
+        return True
 
     def _put(self, v: Variable, buffer: str, offset: Expr) -> None:
         self.buffer_of[v] = buffer
@@ -212,13 +231,11 @@ class _Level:
                     axes, index = self._axes(region.lengths, out=False)
                     self._add(Task("region", v, node, axes, index, region=region))
             case KernelCall():
-                self._add(Task("kernel", v, node, []))
+                leading = v.ndim - op.ranks(node)[len(node.inputs)]
+                axes, index = self._axes(self.table.lengths(v)[:leading], out=True)
+                self._add_for_all(Task("kernel", v, node, axes, index))
             case Loop():
-                task = Task("loop", v, node, [])
-                self._add(task)
-                for other in node.outputs[1:]:
-                    self.defined_by[other] = [task]
-                    self.written_by.setdefault(self.buffer_of[other], []).append(task)
+                self._add_for_all(Task("loop", v, node, []))
             case _:
                 raise NotImplementedError(f"{op} has no loops: it runs in NumPy")
 
@@ -230,6 +247,13 @@ class _Level:
         self.tasks.append(task)
         self.defined_by.setdefault(task.variable, []).append(task)
         self.written_by.setdefault(self.buffer_of[task.variable], []).append(task)
+
+    def _add_for_all(self, task: Task) -> None:
+        """A task that defines all results of its node at once."""
+        self._add(task)
+        for other in task.node.outputs[1:]:
+            self.defined_by[other] = [task]
+            self.written_by.setdefault(self.buffer_of[other], []).append(task)
 
     def _axes(self, lengths: Sequence[Expr], out: bool) -> tuple[list[Axis], tuple[Expr, ...]]:
         axes: list[Axis] = []
@@ -409,12 +433,27 @@ class _Level:
                 )
             case "kernel":
                 kernel, sizes, exception, message = task.node.op.kernel(self.scalars, task.node)
-                places = [self.scalars.location(v) for v in (*task.node.inputs, task.variable)]
+                arguments = (*task.node.inputs, *task.node.outputs)
+                ranks = task.node.op.ranks(task.node)
+                places = [self._part(v, index, rank) for v, rank in zip(arguments, ranks, strict=True)]
                 buffers, offsets = zip(*places, strict=True)
                 code = self.table.failure(exception, message)
-                statements.append(Call(kernel, buffers, offsets, sizes, code, buffers[-1:]))
+                written = buffers[len(task.node.inputs) :]
+                statements.append(Call(kernel, buffers, offsets, sizes, code, written))
             case "loop":
                 self._steps(task.node)
+
+    def _part(self, v: Variable, index: tuple[Expr, ...], rank: int) -> tuple[str, Expr]:
+        """Where the part of a stored variable begins that meets `index` of the leading axes."""
+        buffer, start = self.scalars.location(v)
+        leading = v.ndim - rank
+        mine = index[len(index) - leading :] if leading else ()
+        mine = tuple(
+            loops.ZERO if n == 1 else i for n, i in zip(v.type.shape[:leading], mine, strict=True)
+        )
+        lengths = self.table.lengths(v)
+        offset = loops.row_major((*mine, *(loops.ZERO,) * rank), lengths)
+        return buffer, loops.add(start, offset)
 
     def _define(self, task: Task, index: tuple[Expr, ...]) -> Expr:
         if task.source is not None:
@@ -538,11 +577,18 @@ def _in_memory(graph: FunctionGraph, steps: Mapping[Apply, FunctionGraph]) -> se
 
 
 def _costs(v: Variable) -> bool:
-    """Whether a formula has something costly in it, as far as formulas go."""
-    return any(
-        u.owner is not None and isinstance(u.owner.op, Pointwise) and u.owner.op.cost >= WORTH_STORING
-        for u in ancestors([v], stop=[])
-    )
+    """Whether the formula of a variable has something costly in it."""
+    seen: set[Variable] = set()
+    stack = [v]
+    while stack:
+        u = stack.pop()
+        if u in seen or u.owner is None or not isinstance(u.owner.op, Pointwise):
+            continue
+        if u.owner.op.cost >= WORTH_STORING:
+            return True
+        seen.add(u)
+        stack.extend(u.owner.inputs)
+    return False
 
 
 def _has_base(node: Apply | None) -> bool:

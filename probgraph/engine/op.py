@@ -205,7 +205,17 @@ class Loop(Op):
 
 
 class KernelCall(Op):
-    """A routine over whole arrays in memory."""
+    """A routine over whole arrays in memory, or over a part of them for each index of the leading axes.
+
+    Its arguments are the inputs, then the outputs, then the integers.
+    """
+
+    def ranks(self, node: Apply) -> tuple[int, ...]:
+        """How many of its last axes one call takes of each input and then of each output.
+
+        The axes before those are looped over: the outputs have all of them, the inputs broadcast.
+        """
+        return tuple(v.ndim for v in (*node.inputs, *node.outputs))
 
     def kernel(
         self, reader: LengthReader, node: Apply
