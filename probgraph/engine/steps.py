@@ -218,6 +218,11 @@ def closed_step(
     outputs = [_as_output(v, state) for v, state in zip(results.outputs, states, strict=True)]
     stop = [] if results.stop is None else [results.stop]
     updates = _with_default_updates(results.updates, [*outputs, *stop], fixed)
+    for v in updates:
+        if not isinstance(v.type, TensorType):
+            raise NotImplementedError(
+                f"scan: the step updates {v}, a {v.type}: a state of a loop is a tensor; update it around the scan"
+            )
     shared = [State(v, expand_dims(v, 0), [-1]) for v in updates]
 
     feeding = [i for i, state in enumerate(states) if state is not None]
