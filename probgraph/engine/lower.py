@@ -40,6 +40,8 @@ from probgraph.engine.tidy import tidy
 
 #: the length assumed for an unknown one where only the order of loops is at stake
 _TYPICAL = 64
+#: so many rounds of all loops together are unrolled by the compiler
+_FEW_ROUNDS = 32
 
 
 def lower(graph: FunctionGraph) -> Program:
@@ -130,6 +132,7 @@ class _Level:
         self.tasks: list[Task] = []
         self.defined_by: dict[Variable, list[Task]] = {}
         self.written_by: dict[str, list[Task]] = {}
+        self.in_place: set[Variable] = set()
         house.levels.append(self)
         self._choose_tasks()
 
@@ -152,7 +155,11 @@ class _Level:
                 if v in targets:
                     self._put(v, *self.targets[targets[v]])
                 else:
-                    name = self._in_place(node, v) or self.house.scratch(v.dtype, self._rows(node, v))
+                    name = self._in_place(node, v)
+                    if name is None:
+                        name = self.house.scratch(v.dtype, self._rows(node, v))
+                    else:
+                        self.in_place.add(v)
                     self._put(v, name, self._past(node, v))
                     self.scalars.written_here(name)
             self._add_tasks(node)
@@ -177,7 +184,10 @@ class _Level:
         if not _holds_its_past(state) or joined in self.graph.outputs or state not in self.defined_by:
             return False
         maker = state.owner
-        if past is not loop_parts(maker.op, maker.inputs[1:])[1][state.index] or joined.type.ndim != state.ndim:
+        if (
+            past is not loop_parts(maker.op, maker.inputs[1:])[1][state.index]
+            or joined.type.ndim != state.ndim
+        ):
             return False
         if self.table.lengths(joined)[1:] != self.table.lengths(state)[1:]:
             return False
@@ -205,7 +215,7 @@ class _Level:
 
     def _in_place(self, node: Apply, v: Variable) -> str | None:
         """A written array may take over the buffer of the one it is a copy of, if nobody else reads that."""
-        if not isinstance(node.op, Scatter) or not _has_base(node):
+        if not isinstance(node.op, Scatter) or not node.op.base:
             return None
         base = node.inputs[0]
         defined = self.defined_by.get(base)
@@ -225,7 +235,7 @@ class _Level:
                 over_axes, over = self._axes(op.reduced(self.table, node), out=False)
                 self._add(Task("reduce", v, node, out + over_axes, index, over))
             case Scatter():
-                if _has_base(node) and self.buffer_of[v] != self.buffer_of.get(node.inputs[0]):
+                if op.base and v not in self.in_place:
                     self._store_task(v, None, node.inputs[0])
                 for region in op.regions(self.table, node):
                     axes, index = self._axes(region.lengths, out=False)
@@ -268,7 +278,14 @@ class _Level:
         return axes, tuple(index)
 
     def _order_axes(self, task: Task) -> None:
-        """Outer loops take the long strides, so that the inner ones run along memory."""
+        """Outer loops take the long strides, so that the inner ones run along memory.
+
+        Not where there are so few rounds in all that the compiler unrolls them: there each result is a sum in a
+        variable, not in memory.
+        """
+        rounds = loops.product(axis.length for axis in task.axes)
+        if isinstance(rounds, Literal) and rounds.value <= _FEW_ROUNDS:
+            return
         stride = {axis.name.name: 0 for axis in task.axes}
         reads = list(task.reads)
         if task.kind in ("store", "copy", "reduce"):
@@ -448,9 +465,7 @@ class _Level:
         buffer, start = self.scalars.location(v)
         leading = v.ndim - rank
         mine = index[len(index) - leading :] if leading else ()
-        mine = tuple(
-            loops.ZERO if n == 1 else i for n, i in zip(v.type.shape[:leading], mine, strict=True)
-        )
+        mine = tuple(loops.ZERO if n == 1 else i for n, i in zip(v.type.shape[:leading], mine, strict=True))
         lengths = self.table.lengths(v)
         offset = loops.row_major((*mine, *(loops.ZERO,) * rank), lengths)
         return buffer, loops.add(start, offset)
@@ -484,6 +499,9 @@ class _Level:
         step = self.table.steps[node]
         count = self.table.lengths(node.outputs[0])[0] if node.outputs else self.table.integer(node.inputs[0])
         sequences, pasts, fixed = loop_parts(op, node.inputs[1:])
+        for v, taps in zip(node.outputs, op.taps, strict=False):
+            if v.ndim > 1 and self._only_last(v, count):
+                scalars.keep_rows(v, taps[-1] + 1)
         registers = [self._begin_state(v, past) for v, past in zip(node.outputs, pasts, strict=False)]
         t = Name(f"i{scalars.number()}")
         scalars.open(t.name)
@@ -504,10 +522,18 @@ class _Level:
                 scalars.scope.statements.append(Assign(register[tap], newer))
         body = scalars.scopes.pop().statements
         scalars.scope.statements.append(For(t.name, count, body, serial=True))
-        last = loops.subtract(count, loops.ONE)
         for v, register in zip(node.outputs, registers, strict=False):
             if register:
-                scalars.scope.known[(v, (scalars.atom(last),))] = Name(register[1], v.dtype)
+                scalars.scope.known[(v, (scalars.atom(_last(count)),))] = Name(register[1], v.dtype)
+
+    def _only_last(self, v: Variable, count: Expr) -> bool:
+        """Whether of a loop's state nothing but the value after the last step is read."""
+        if any(
+            v is not other and self.buffer_of.get(other) == self.buffer_of[v] for other in self.defined_by
+        ):
+            return False
+        reads = [index for task in self.tasks for u, index in task.reads if u is v]
+        return all(index is not None and index[0] == _last(count) for index in reads)
 
     def _begin_state(self, v: Variable, past: Variable) -> dict[int, str]:
         """Stores a state's past in front of its values; a scalar state's also in variables, one for each tap."""
@@ -547,6 +573,11 @@ class _Level:
         self._put(mine, *self.scalars.location_of_row(v, row))
 
 
+def _last(count: Expr) -> Expr:
+    """The index that -1 stands for."""
+    return loops.add(loops.integer(-1), count)
+
+
 def _holds_its_past(v: Variable) -> bool:
     """Whether a variable is a state of a loop, stored behind what it was before the first step."""
     return v.owner is not None and isinstance(v.owner.op, Loop) and v.index < len(v.owner.op.taps)
@@ -571,14 +602,14 @@ def _in_memory(graph: FunctionGraph, steps: Mapping[Apply, FunctionGraph]) -> se
                 ]
                 for v, mine in zip(given, steps[node].inputs, strict=True):
                     # What every step reads is computed before the loop, where it may be a vector loop.
-                    if mine in inside or (v.ndim > 0 and _costs(v)):
+                    if mine in inside or (v.ndim > 0 and _costs(v, wanted)):
                         wanted.add(v)
     return wanted
 
 
-def _costs(v: Variable) -> bool:
-    """Whether the formula of a variable has something costly in it."""
-    seen: set[Variable] = set()
+def _costs(v: Variable, stored: set[Variable]) -> bool:
+    """Whether the formula of a variable has something costly in it, as far as it is not stored already."""
+    seen = set(stored)
     stack = [v]
     while stack:
         u = stack.pop()
@@ -589,8 +620,3 @@ def _costs(v: Variable) -> bool:
         seen.add(u)
         stack.extend(u.owner.inputs)
     return False
-
-
-def _has_base(node: Apply | None) -> bool:
-    """Whether a written array begins as a copy of the first input (and not from parts alone)."""
-    return node is not None and isinstance(node.op, Scatter) and node.op.base

@@ -100,6 +100,7 @@ class Scalars:
         self.offset_of: dict[Variable, Expr] = {}
         #: what a step of a loop knows under names of its own: part of another variable
         self.part_of: dict[Variable, tuple[Variable, tuple[Expr, ...]]] = {}
+        self._rows_kept: dict[Variable, int] = {}
         self._names = 0
         self._depth_of: dict[str, int] = dict.fromkeys(table.parameters, 0)
         self._depth_of_buffer: dict[str, int] = {}
@@ -128,6 +129,10 @@ class Scalars:
 
     def place(self, v: Variable, index: Iterable[Expr]) -> Expr:
         """Where an element of a stored variable lies in its buffer."""
+        if v in self._rows_kept:
+            row, *rest = index
+            _, start = self.location_of_row(v, row)
+            return loops.add(start, loops.row_major(rest, self.table.lengths(v)[1:]))
         offset = loops.row_major(index, self.table.lengths(v))
         return loops.add(self.offset_of.get(v, loops.ZERO), offset)
 
@@ -191,7 +196,17 @@ class Scalars:
     def location_of_row(self, v: Variable, row: Expr) -> tuple[str, Expr]:
         """Where a row of a stored variable begins."""
         buffer, start = self.location(v)
-        return buffer, loops.add(start, loops.multiply(row, loops.product(self.table.lengths(v)[1:])))
+        size = loops.product(self.table.lengths(v)[1:])
+        kept = self._rows_kept.get(v)
+        if kept is None:
+            return buffer, loops.add(start, loops.multiply(row, size))
+        # The rows take turns; row 0 comes after the past, of which there is one row less than are kept.
+        turn = loops.remainder(loops.add(row, loops.integer(kept - 1)), loops.integer(kept))
+        return buffer, loops.multiply(turn, size)
+
+    def keep_rows(self, v: Variable, count: int) -> None:
+        """Says that of a loop's state only so many rows are kept, the last ones."""
+        self._rows_kept[v] = count
 
     def compute(self, function: ScalarFunction, args: tuple[Expr, ...], dtype: str) -> Expr:
         return folded(function, args, dtype) or self._let(Compute(function, args, dtype))

@@ -21,6 +21,9 @@ from probgraph.engine.loops import (
     Update,
 )
 
+#: how many rounds a vector loop must at least have, where their number is known
+_FEWEST_ROUNDS = 4
+
 
 def tidy(program: Program) -> Program:
     """The program without dead stores, dead names and unused buffers, its innermost loops marked."""
@@ -110,9 +113,16 @@ def _handed_on(loop: For) -> set[str]:
 
 
 def _mark_vectors(body: Sequence[Statement]) -> None:
-    """Marks the innermost loops whose rounds are independent but for sums and products."""
+    """Marks the innermost loops whose rounds are independent but for sums and products.
+
+    A loop of a few rounds is better unrolled than made a vector loop with its preparations.
+    """
     for s in loops.walk_statements(body):
         if isinstance(s, For):
+            few = isinstance(s.stop, loops.Literal) and s.stop.value < _FEWEST_ROUNDS
             s.vector = (
-                bool(s.body) and not s.serial and all(can_be_vector(inner, s.variable) for inner in s.body)
+                bool(s.body)
+                and not s.serial
+                and not few
+                and all(can_be_vector(inner, s.variable) for inner in s.body)
             )
