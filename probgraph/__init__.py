@@ -11,60 +11,23 @@ The engine alone, in the manner of Theano: `import probgraph.engine as theano`.
 
 from typing import Any
 
-from probgraph import math
-from probgraph.distributions import (
-    Bernoulli,
-    Beta,
-    Binomial,
-    Cauchy,
-    Distribution,
-    Exponential,
-    Flat,
-    Gamma,
-    HalfCauchy,
-    HalfFlat,
-    HalfNormal,
-    LogNormal,
-    Normal,
-    Poisson,
-    RandomVariable,
-    StudentT,
-    Uniform,
-    draw,
-    logp,
-)
+# ruff: noqa: F403  whatever distributions there are
+from probgraph import distributions, math
+from probgraph.distributions import *
 from probgraph.log_likelihood import compute_log_likelihood
 from probgraph.map import MAP, find_MAP
 from probgraph.model import Data, Deterministic, Model, Potential, modelcontext, set_data
 from probgraph.sampling import sample
 
 __all__ = [
+    *distributions.__all__,
     "MAP",
-    "Bernoulli",
-    "Beta",
-    "Binomial",
-    "Cauchy",
     "Data",
     "Deterministic",
-    "Distribution",
-    "Exponential",
-    "Flat",
-    "Gamma",
-    "HalfCauchy",
-    "HalfFlat",
-    "HalfNormal",
-    "LogNormal",
     "Model",
-    "Normal",
-    "Poisson",
     "Potential",
-    "RandomVariable",
-    "StudentT",
-    "Uniform",
     "compute_log_likelihood",
-    "draw",
     "find_MAP",
-    "logp",
     "math",
     "modelcontext",
     "sample",

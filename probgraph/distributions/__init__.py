@@ -4,43 +4,13 @@ Read `base.py` first, then `continuous.py`. A support is a constraint (`constrai
 to the real line with it (`transforms.py`).
 """
 
+# ruff: noqa: F403  a new class is offered by standing in its file
+
+from probgraph.distributions import continuous, discrete
 from probgraph.distributions.base import Distribution
-from probgraph.distributions.continuous import (
-    Beta,
-    Cauchy,
-    Exponential,
-    Flat,
-    Gamma,
-    HalfCauchy,
-    HalfFlat,
-    HalfNormal,
-    LogNormal,
-    Normal,
-    StudentT,
-    Uniform,
-)
-from probgraph.distributions.discrete import Bernoulli, Binomial, Poisson
+from probgraph.distributions.continuous import *
+from probgraph.distributions.discrete import *
 from probgraph.distributions.drawing import draw, logp
 from probgraph.distributions.random_variable import RandomVariable
 
-__all__ = [
-    "Bernoulli",
-    "Beta",
-    "Binomial",
-    "Cauchy",
-    "Distribution",
-    "Exponential",
-    "Flat",
-    "Gamma",
-    "HalfCauchy",
-    "HalfFlat",
-    "HalfNormal",
-    "LogNormal",
-    "Normal",
-    "Poisson",
-    "RandomVariable",
-    "StudentT",
-    "Uniform",
-    "draw",
-    "logp",
-]
+__all__ = [*continuous.__all__, *discrete.__all__, "Distribution", "RandomVariable", "draw", "logp"]

@@ -318,3 +318,6 @@ class HalfFlat(Distribution):
 
     def point(self):
         return as_variable(1.0)
+
+
+__all__ = [name for name, value in globals().items() if getattr(value, "__module__", "") == __name__ and name[0] != "_"]

@@ -87,3 +87,6 @@ class Poisson(Distribution):
 
     def point(self):
         return ew.floor(self.mu)
+
+
+__all__ = [name for name, value in globals().items() if getattr(value, "__module__", "") == __name__ and name[0] != "_"]

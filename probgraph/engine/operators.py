@@ -144,9 +144,10 @@ _METHODS: dict[str, Callable[..., Any]] = {
     "set": lambda self, y: index.set_subtensor(self, y),
     "inc": lambda self, y: index.inc_subtensor(self, y),
 }
-for _name in ["exp", "log", "exp2", "expm1", "log1p", "log2", "log10", "sqrt", "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "floor", "ceil", "trunc", "deg2rad", "rad2deg", "sgn"]:
-    # NumPy's own functions find these on objects: np.exp(x) is x.exp().
-    _METHODS[_name] = getattr(ew, _name)
+for _row in ew.TABLE.values():
+    # Every function of one argument is a method: NumPy's own find them on objects, np.exp(x) is x.exp().
+    if _row.arity == 1 and _row.name.isidentifier() and not hasattr(Variable, _row.name):
+        _METHODS.setdefault(_row.name, _row)
 _METHODS["round"] = ew.round_half_to_even
 for _name, _function in _METHODS.items():
     setattr(Variable, _name, lambda self, *a, _function=_function, **k: _function(self, *a, **k))

@@ -4,7 +4,7 @@
 >>> T.exp(T.dscalar("x")).ndim
 0
 """
-# ruff: noqa: F401  a namespace imports what it offers, some of it under the names of builtins
+# ruff: noqa: F401, F403, F405  a namespace imports what it offers, some of it under the names of builtins
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import probgraph.engine.operators
 from probgraph.engine.autodiff import Lop, grad
-from probgraph.engine.compositions import (
+from probgraph.engine.ops.elementwise import *  # every row; some get a fuller form just below
+
+from probgraph.engine.compositions import (  # isort: skip
     add,
     addbroadcast,
     allclose,
@@ -65,81 +67,6 @@ from probgraph.engine.compositions import (
 from probgraph.engine.constructors import CONSTRUCTORS, as_tensor_variable, constant, tensor
 from probgraph.engine.graph import Constant as TensorConstant
 from probgraph.engine.graph import Variable as TensorVariable
-from probgraph.engine.ops.elementwise import (
-    abs,
-    and_,
-    angle,
-    arccos,
-    arccosh,
-    arcsin,
-    arcsinh,
-    arctan,
-    arctan2,
-    arctanh,
-    cast,
-    ceil,
-    clip,
-    complex,
-    conj,
-    cos,
-    cosh,
-    deg2rad,
-    eq,
-    erf,
-    erfc,
-    exp,
-    exp2,
-    expm1,
-    fill,
-    floor,
-    gammaln,
-    ge,
-    gt,
-    identity,
-    imag,
-    int_div,
-    invert,
-    isinf,
-    isnan,
-    le,
-    log,
-    log1mexp,
-    log1p,
-    log2,
-    log10,
-    logaddexp,
-    lt,
-    maximum,
-    minimum,
-    mod,
-    neg,
-    neq,
-    or_,
-    pow,
-    psi,
-    rad2deg,
-    real,
-    reciprocal,
-    round_half_away_from_zero,
-    round_half_to_even,
-    sgn,
-    sigmoid,
-    sin,
-    sinh,
-    softplus,
-    sqr,
-    sqrt,
-    sub,
-    switch,
-    tan,
-    tanh,
-    tri_gamma,
-    true_div,
-    trunc,
-    xlog1py,
-    xlogy,
-    xor,
-)
 from probgraph.engine.ops.index import inc_subtensor, set_subtensor, take
 from probgraph.engine.ops.linalg import (
     cholesky,

@@ -83,7 +83,7 @@ def test_a_step_may_call_kernels_and_scan_itself():
     K = vector("K", STEPS, 2, 2)
     inner = lambda k, s: (
         s + theano.scan(lambda row, t: t + row.sum(), k, 0.0)[0][-1] * T.log(T.diag(T.slinalg.cholesky(k)))[0]
-    )  # noqa: E731
+    )
     h, _ = theano.scan(inner, K, 0.0)
     rng = np.random.default_rng(1)
     a = rng.normal(size=(STEPS, 2, 2))

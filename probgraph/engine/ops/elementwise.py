@@ -748,3 +748,12 @@ def cast(x: Any, dtype: str) -> Variable:
 TABLE: dict[str, Elementwise] = {
     row.name: row for row in [*globals().values(), *_CASTS.values()] if isinstance(row, Elementwise)
 }
+
+#: what the namespaces offer of this: every row under the name it has here, and the functions around them
+__all__ = [
+    *(name for name, row in globals().items() if isinstance(row, Elementwise) and not name.startswith("_")),
+    "cast",
+    "conj",
+    "ones_like",
+    "zeros_like",
+]
