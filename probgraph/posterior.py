@@ -63,6 +63,7 @@ def _chosen(model: Model, var_names: Sequence[str] | None) -> list[str]:
     names = [v.name or "" for v in model.unobserved_RVs]
     if var_names is None:
         return names
+    var_names = [var_names] if isinstance(var_names, str) else var_names
     for name in var_names:
         if name not in names:
             raise KeyError(

@@ -49,6 +49,11 @@ class Progress:
         self.due = self.started + QUIET_SECONDS
         self.lines_shown = 0
 
+    @property
+    def is_due(self) -> bool:
+        """Whether `update` would show anything now; statuses need not be made before."""
+        return time.monotonic() >= self.due
+
     def update(self, chains: Sequence[ChainStatus]) -> None:
         now = time.monotonic()
         if now >= self.due:
@@ -84,7 +89,7 @@ def describe(chains: Sequence[ChainStatus], seconds: float) -> list[str]:
     left = f"about {_duration(seconds * (total - done) / done)} left" if done else "starting"
     lines.append(
         f"sampling: {done:,} of {total:,} draws in {_duration(seconds)}, "
-        + (f"{divergences:,} divergences, " if divergences else "")
+        + (f"{counted(divergences, 'divergence')}, " if divergences else "")
         + (left if done < total else "done")
     )
     return lines
@@ -99,8 +104,17 @@ def _chain(chain: ChainStatus) -> str:
     return (
         f"[{'#' * filled}{'.' * (width - filled)}] {chain.done:>6,}/{chain.total:,} {phase:<7} "
         f"step {chain.step_size:.3g}, {chain.gradients / chain.done:.1f} gradients/draw, "
-        f"{chain.divergences:,} divergences"
+        f"{counted(chain.divergences, 'divergence')}"
     )
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, in the plural where it is not one.
+
+    >>> counted(1, "divergence"), counted(2000, "draw")
+    ('1 divergence', '2,000 draws')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _duration(seconds: float) -> str:

@@ -14,13 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from probgraph.engine.toolchain import NoCompilerError
 from probgraph.model.checks import explanation
 from probgraph.model.layout import Layout
 from probgraph.model.log_density import compiled_density, density_graphs
 from probgraph.model.model import Model, the_model
 from probgraph.posterior import IDATA_OPTIONS, Results, to_arviz
-from probgraph.samplers import LogDensity, StartError, Trace, jittered_starts, nuts, sample_chains
+from probgraph.progress import counted
+from probgraph.samplers import (
+    LogDensity,
+    StartError,
+    Trace,
+    jittered_starts,
+    prepare,
+    sample_chains,
+    warn_if_no_compiler,
+)
 
 INITS = ("auto", "jitter+adapt_diag", "adapt_diag")
 Initvals = Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None
@@ -48,6 +56,8 @@ def sample(
 ) -> Any:
     """Draw from the posterior of the open model with the No-U-Turn sampler, in compiled code.
 
+    Where there is no C compiler it runs in Python, about a thousand times slower, and a warning says so.
+
     Parameters
     ----------
     draws, tune, chains
@@ -55,7 +65,7 @@ def sample(
     cores
         Chains at a time; as many as there are processors by default. The draws do not depend on it.
     random_seed
-        The same seed gives the same draws, bit for bit.
+        The same seed gives the same draws, bit for bit (without a compiler, to rounding).
     target_accept
         Acceptance rate that the step size is tuned to; nearer to 1 for posteriors with narrow places.
     max_treedepth
@@ -125,7 +135,7 @@ def sample(
         "target_accept": target_accept,
         "max_treedepth": max_treedepth,
         "init": init,
-        "random_seed": random_seed if isinstance(random_seed, int) else None,
+        "random_seed": int(random_seed) if isinstance(random_seed, int | np.integer) else None,
         "interrupted": trace.interrupted,
         "gradient_evaluations": trace.gradients + trace.gradients_tuning,
         "build_time": compiled.build_seconds,
@@ -146,9 +156,10 @@ class _Compiled:
 
 def _compile(model: Model, options: Mapping[str, Any], var_names: Sequence[str] | None) -> _Compiled:
     """The density, the sampler's kernel and the function from draws to values: three C files side by side."""
+    warn_if_no_compiler()
     began = time.perf_counter()
     with ThreadPoolExecutor(2, "compile") as pool:
-        kernel = pool.submit(nuts.prepare)
+        kernel = pool.submit(prepare)
         layout, logp, gradients = density_graphs(model)
         built = time.perf_counter()
         results = pool.submit(
@@ -161,10 +172,7 @@ def _compile(model: Model, options: Mapping[str, Any], var_names: Sequence[str] 
         )
         density = compiled_density(layout, logp, gradients)
         finished = results.result()
-        try:
-            kernel.result()
-        except NoCompilerError as error:
-            raise NoCompilerError(f"sample() needs a C compiler for its NUTS kernel: {error}") from None
+        kernel.result()
     return _Compiled(density, layout, finished, built - began, time.perf_counter() - built)
 
 
@@ -213,23 +221,25 @@ def _starts(
 
 def _warn_of_trouble(trace: Trace, max_treedepth: int, target_accept: float) -> None:
     if trace.interrupted:
-        kept = f"{len(trace.chains)} chains with {trace.draws.shape[1]} draws each"
+        kept = f"{counted(len(trace.chains), 'chain')} with {counted(trace.draws.shape[1], 'draw')} each"
         warnings.warn(f"Sampling was interrupted; what is returned is {kept}.", stacklevel=3)
     total = trace.draws.shape[0] * trace.draws.shape[1]
     divergences = int(trace.stats["diverging"].sum())
     if divergences:
-        nearer = min(1 - (1 - target_accept) / 2, 0.99)
+        nearer = 1 - (1 - target_accept) / 2
+        were = "was" if divergences == 1 else "were"
         warnings.warn(
-            f"There were {divergences} divergences among {total} draws after tuning: the sampler could not follow the"
-            f" posterior everywhere, and the result may be biased. Increase target_accept (try {nearer:.2g}) or"
+            f"There {were} {counted(divergences, 'divergence')} among {counted(total, 'draw')} after tuning: the sampler"
+            " could not follow the posterior everywhere, and the result may be biased. Increase target_accept (try"
+            f" {nearer:.3g}) or"
             " reparameterise, e.g. write x = mu + sigma * z with z standard normal.",
             stacklevel=3,
         )
     deep = int(trace.stats["reached_max_treedepth"].sum())
     if deep > 0.05 * total:
         warnings.warn(
-            f"{deep} of {total} draws reached max_treedepth={max_treedepth}: they are less independent than they could"
-            " be. Increase max_treedepth, or standardise predictors and parameters.",
+            f"{deep:,} of {counted(total, 'draw')} reached max_treedepth={max_treedepth}: they are less independent than"
+            " they could be. Increase max_treedepth, or standardise predictors and parameters.",
             stacklevel=3,
         )
 

@@ -114,6 +114,16 @@ def find_compiler() -> Compiler | None:
     return _find_compiler(os.environ.get("PROBGRAPH_CC"), os.environ.get("PATH", ""))
 
 
+def needed_compiler() -> Compiler:
+    """The C compiler to use; where there is none, a NoCompilerError with the remedy in one line."""
+    compiler = find_compiler()
+    if compiler is None:
+        raise NoCompilerError(
+            "no C compiler was found: `pip install probgraph[compiler]`, or set PROBGRAPH_CC to one's command"
+        )
+    return compiler
+
+
 @functools.cache
 def _find_compiler(wanted: str | None, path: str) -> Compiler | None:
     if wanted is not None:
@@ -365,11 +375,7 @@ def compile_library(c_text: str, name: str = "program") -> Path:
 
     Raises NoCompilerError, CompileError, UnsafeCacheError.
     """
-    compiler = find_compiler()
-    if compiler is None:
-        raise NoCompilerError(
-            "no C compiler was found: `pip install probgraph[compiler]`, or set PROBGRAPH_CC to one's command"
-        )
+    compiler = needed_compiler()
     facts = (c_text, compiler.flags, compiler.link_flags, compiler.version, _abi(), _processor()[0])
     features = sorted(_processor()[1])
     key = hashlib.sha256(repr((facts, features)).encode("utf-8", "surrogatepass")).hexdigest()

@@ -2,7 +2,7 @@
 
 The idea worth knowing: no slicing or concatenation is in the graph. Each value variable is bound to its offset
 of q, and its gradient to the same offset of the result. Where there is no C compiler, or an operation that C
-does not know yet, the same graph runs in NumPy: slower by a thousand times, and it says so.
+does not know yet, the same graph runs in NumPy: about a thousand times slower, and it says so.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from probgraph.engine.rules import FAST_RUN
 from probgraph.engine.run_graph import numpy_function
 from probgraph.engine.toolchain import NoCompilerError
 from probgraph.model.layout import Layout
-from probgraph.samplers.density import LogDensity
+from probgraph.samplers import LogDensity, warn_without_compiler
 
 Rows = Callable[[np.ndarray], list[np.ndarray]]
 
@@ -98,7 +98,8 @@ def compiled_rows(layout: Layout, outputs: Sequence[Variable]) -> Rows:
     def rows(q: np.ndarray) -> list[np.ndarray]:
         if not len(q):
             return [np.zeros((0, *(n or 0 for n in v.type.shape)), v.dtype) for v in outputs]
-        results = [run(layout.arrays(one)) for one in q]
+        with np.errstate(all="ignore"):
+            results = [run(layout.arrays(one)) for one in q]
         return [np.stack(column) for column in zip(*results, strict=True)]
 
     return rows
@@ -116,17 +117,21 @@ def _python_density(layout: Layout, logp: Variable, gradients: Sequence[Variable
     run = numpy_function(FunctionGraph(layout.values, run_passes([logp, *gradients], FAST_RUN)))
 
     def density(q: np.ndarray) -> tuple[float, np.ndarray]:
-        with np.errstate(all="ignore"):
-            value, *parts = run(layout.arrays(q))
+        try:
+            with np.errstate(all="ignore"):
+                value, *parts = run(layout.arrays(q))
+        except np.linalg.LinAlgError:  # a matrix without a Cholesky factor: compiled, this is "not here" too
+            return -np.inf, np.full(layout.dim, np.nan)
         return float(value), np.concatenate([np.ravel(part) for part in parts])
 
     return LogDensity.from_python(density, layout.dim)
 
 
-def _warn(error: Exception) -> None:
-    if str(error) in _warned:
-        return
-    _warned.add(str(error))
-    warnings.warn(
-        f"The model runs in NumPy, about a thousand times slower than compiled: {error}", stacklevel=4
-    )
+def _warn(error: NoCompilerError | NotImplementedError) -> None:
+    if isinstance(error, NoCompilerError):
+        warn_without_compiler(error)
+    elif str(error) not in _warned:
+        _warned.add(str(error))
+        warnings.warn(
+            f"The model runs in NumPy, about a thousand times slower than compiled: {error}", stacklevel=4
+        )

@@ -2,11 +2,13 @@
 
 The idea worth knowing: a chain's draws depend on its start and its own random stream, nothing else. The whole
 run after tuning is one call into C, which releases the interpreter lock; whoever watches reads a counter, and
-whoever wants it to end sets a flag that C looks at between transitions.
+whoever wants it to end sets a flag that C looks at between transitions. Without a C compiler the same threads
+take turns in Python.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import threading
@@ -14,17 +16,29 @@ import time
 
 import numpy as np
 
+from probgraph.engine.toolchain import NoCompilerError
 from probgraph.progress import ChainStatus, Progress
 from probgraph.samplers import metric
+from probgraph.samplers.compiled_nuts import CompiledNuts, compile_kernel
 from probgraph.samplers.density import LogDensity
-from probgraph.samplers.nuts import STATISTICS, Nuts
+from probgraph.samplers.nuts import AT_ONCE, FINISH, STATISTICS, Nuts
+from probgraph.samplers.python_nuts import PythonNuts
 from probgraph.samplers.seeds import Seed, chain_generators
 from probgraph.samplers.trace import Trace, largest_rectangle
 from probgraph.samplers.tuning import Tuning
 from probgraph.samplers.tuning import tune as tune_chain
+from probgraph.samplers.without_compiler import warn_without_compiler
 
 LOOK_SECONDS = 0.1
-FINISH, AT_ONCE = 1, 2  # values of the stop flag: after the transition at hand, or inside it
+
+
+def prepare() -> None:
+    """Compile the sampler's kernel, or find it in the cache: worth doing in a thread while a model is compiled.
+
+    Without a compiler there is nothing to prepare; who samples says so.
+    """
+    with contextlib.suppress(NoCompilerError):
+        compile_kernel()
 
 
 def sample_chains(
@@ -45,7 +59,8 @@ def sample_chains(
     ``tune`` transitions adapt step size and metric, then ``draws`` are kept. ``cores`` chains run at a time
     (as many as there are processors by default). The same seed gives the same draws, whatever ``cores`` and
     ``progressbar`` are. Ctrl-C ends the run and returns what was drawn so far, marked ``interrupted``; a
-    second Ctrl-C gives it up.
+    second Ctrl-C gives it up. Without a C compiler the transitions run in Python, slowly, and a warning says so;
+    the draws are the same to rounding.
 
     Raises ValueError where a start has no finite log density, and whatever a Python density raised.
 
@@ -57,14 +72,15 @@ def sample_chains(
     began = time.perf_counter()
     count = len(starts)
     generators = chain_generators(random_seed, count, "draws")
+    kernel = _kernel()
     stop = ctypes.c_int32(0)
     chains = []
     for number in range(count):
         try:
-            kernel = Nuts(density, starts[number], generators[number], max_treedepth, stop)
+            nuts = kernel(density, starts[number], generators[number], max_treedepth, stop)
         except ValueError as error:
             raise ValueError(f"chain {number}: {error}") from error
-        chains.append(_Chain(kernel, draws, tune, target_accept))
+        chains.append(_Chain(nuts, draws, tune, target_accept))
 
     progress = Progress() if progressbar else None
     interrupted = _run(chains, cores or _processors(), stop, progress)
@@ -74,43 +90,53 @@ def sample_chains(
     return _collect(chains, interrupted, discard_tuned, time.perf_counter() - began)
 
 
+def _kernel() -> type[Nuts]:
+    try:
+        compile_kernel()
+    except NoCompilerError as error:
+        warn_without_compiler(error)
+        return PythonNuts
+    return CompiledNuts
+
+
 class _Chain:
     """One chain's work, and the arrays that it fills; watched from the main thread."""
 
-    def __init__(self, kernel: Nuts, draws: int, tune: int, target_accept: float):
-        self.kernel = kernel
+    def __init__(self, nuts: Nuts, draws: int, tune: int, target_accept: float):
+        self.nuts = nuts
         self.target_accept = target_accept
-        self.tuning = Tuning(1.0, metric.identity(kernel.dim))
-        self.tuning_draws = np.empty((tune, kernel.dim))
+        self.tuning = Tuning(1.0, metric.identity(nuts.dim))
+        self.tuning_draws = np.empty((tune, nuts.dim))
         self.tuning_statistics = np.zeros(tune, STATISTICS)
-        self.draws = np.empty((draws, kernel.dim))
+        self.draws = np.empty((draws, nuts.dim))
         self.statistics = np.zeros(draws, STATISTICS)
-        self.drawn = 0
         self.seconds_tuning = self.seconds_sampling = 0.0
         self.error: BaseException | None = None
 
     def run(self) -> None:
         try:
             began = time.perf_counter()
-            tune_chain(
-                self.kernel, self.tuning, self.tuning_draws, self.tuning_statistics, self.target_accept
-            )
+            tune_chain(self.nuts, self.tuning, self.tuning_draws, self.tuning_statistics, self.target_accept)
             tuned = time.perf_counter()
             self.seconds_tuning = tuned - began
             if self.tuning.done == len(self.tuning_draws):
-                self.drawn = self.kernel.run(self.tuning.step_size, self.draws, self.statistics)
+                self.nuts.run(self.tuning.step_size, self.draws, self.statistics)
                 self.seconds_sampling = time.perf_counter() - tuned
         except BaseException as error:
-            self.error = error
-            self.kernel.stop.value = FINISH  # the other chains need not go on
+            # When the run is to end anyway, a last transition that fails must not cost the draws before it.
+            if not self.nuts.stop.value:
+                self.error = error
+                self.nuts.stop.value = FINISH  # the other chains need not go on
+
+    @property
+    def drawn(self) -> int:
+        return self.nuts.done.value
 
     def status(self) -> ChainStatus:
         tuned = self.tuning.done
-        drawn = self.kernel.done.value if tuned == len(self.tuning_draws) else 0
-        drawn = min(drawn, len(self.draws))
-        seen = self.statistics[:drawn]
+        seen = self.statistics[: self.drawn]
         return ChainStatus(
-            done=tuned + drawn,
+            done=tuned + len(seen),
             total=len(self.tuning_draws) + len(self.draws),
             tune=len(self.tuning_draws),
             divergences=int(seen["diverging"].sum()),
@@ -133,20 +159,22 @@ def _run(chains: list[_Chain], cores: int, stop: ctypes.c_int32, progress: Progr
         finished.set()
 
     ends = [threading.Event() for _ in range(min(cores, len(chains)))]
+    # Daemons, so that a density which never returns cannot keep the program from ending.
+    threads = [threading.Thread(target=work, args=(finished,), daemon=True) for finished in ends]
     interrupted = False
     try:
-        for finished in ends:
-            # Daemons, so that a density which never returns cannot keep the program from ending.
-            threading.Thread(target=work, args=(finished,), daemon=True).start()
-        _wait(ends, chains, progress)
-    except KeyboardInterrupt:
-        interrupted = True
-        stop.value = FINISH
         try:
+            for thread in threads:
+                thread.start()
             _wait(ends, chains, progress)
         except KeyboardInterrupt:
-            stop.value = AT_ONCE
-            raise
+            interrupted = True
+            stop.value = FINISH
+            begun = [end for end, thread in zip(ends, threads, strict=True) if thread.ident is not None]
+            _wait(begun, chains, progress)  # one that begins later sees the flag first
+    except BaseException:  # the second Ctrl-C, wherever it comes
+        stop.value = AT_ONCE
+        raise
     if progress is not None:
         progress.close([chain.status() for chain in chains])
     return interrupted
@@ -156,7 +184,7 @@ def _wait(ends: list[threading.Event], chains: list[_Chain], progress: Progress 
     # Not Thread.join: when Ctrl-C comes in the middle of it, Python 3.11 takes the thread for finished.
     for finished in ends:
         while not finished.wait(LOOK_SECONDS):
-            if progress is not None:
+            if progress is not None and progress.is_due:
                 progress.update([chain.status() for chain in chains])
 
 

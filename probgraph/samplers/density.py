@@ -80,8 +80,7 @@ class LogDensity:
         self.address = int(address)
         self.new_data = new_data
         self.keep_alive = keep_alive
-        self._function = _C_SIGNATURE(self.address)
-        self._data: DensityData | None = None
+        self._evaluator: Evaluator | None = None
 
     @classmethod
     def from_python(cls, function: Callable[[np.ndarray], tuple[float, np.ndarray]], dim: int) -> LogDensity:
@@ -102,26 +101,42 @@ class LogDensity:
     def __call__(self, q: np.ndarray) -> tuple[float, np.ndarray]:
         """(logp, gradient) at q (dim,); (-inf, all nan) where the function says "not here".
 
-        For one thread at a time: it reuses one private ``data``.
+        For one thread at a time: it reuses one private `evaluator`.
         """
-        if self._data is None:
-            self._data = self.new_data()
-            self._q, self._grad, self._logp = np.empty(self.dim), np.empty(self.dim), ctypes.c_double()
-            self._addresses = (
-                self._q.ctypes.data,
-                self._grad.ctypes.data,
-                ctypes.addressof(self._logp),
-                self._data.address,
-            )
-        if np.shape(q) != (self.dim,):
-            raise ValueError(f"LogDensity: q has shape {np.shape(q)}, it needs shape ({self.dim},)")
+        if self._evaluator is None:
+            self._evaluator = self.evaluator()
+        return self._evaluator(q)
+
+    def evaluator(self) -> Evaluator:
+        """The same as a function with a ``data`` of its own, for a thread of its own."""
+        return Evaluator(self)
+
+
+class Evaluator:
+    """A `LogDensity` as a Python function, q (dim,) -> (logp, gradient); for one thread at a time."""
+
+    def __init__(self, density: LogDensity):
+        self.density = density  # keeps the code alive
+        self.data = density.new_data()
+        self._function = _C_SIGNATURE(density.address)
+        self._q, self._grad, self._logp = np.empty(density.dim), np.empty(density.dim), ctypes.c_double()
+        self._addresses = (
+            self._q.ctypes.data,
+            self._grad.ctypes.data,
+            ctypes.addressof(self._logp),
+            self.data.address,
+        )
+
+    def __call__(self, q: np.ndarray) -> tuple[float, np.ndarray]:
+        if np.shape(q) != self._q.shape:
+            raise ValueError(f"LogDensity: q has shape {np.shape(q)}, it needs shape {self._q.shape}")
         self._q[:] = q
         code = self._function(*self._addresses)
         if code == 0:
             return self._logp.value, self._grad.copy()
         if code == STOP_SAMPLING:
-            raise_error_of(self._data)
-        return -np.inf, np.full(self.dim, np.nan)
+            raise_error_of(self.data)
+        return -np.inf, np.full(self._q.shape, np.nan)
 
 
 class _PythonData:

@@ -49,22 +49,19 @@ def tune(
     averaging = DualAveraging(reasonable_step_size(energy_loss, tuning.step_size), target_accept)
     tuning.step_size = averaging.step_size
 
-    run, update = chain.run_at, averaging.update
+    transition = chain.transitions(draws, statistics)
     acceptance_rate, n_steps = statistics["acceptance_rate"], statistics["n_steps"]
-    draw_address, statistics_address = draws.ctypes.data, statistics.ctypes.data
-    draw_bytes, statistics_bytes = draws.strides[0], statistics.strides[0]
-    holding = False
+    short = False
 
     plan = windows(len(draws))
     begin = 0
     for end in (plan.start, *plan.ends, len(draws)):
         for i in range(begin, end):
-            at = draw_address + i * draw_bytes, statistics_address + i * statistics_bytes
-            if not run(tuning.step_size, 1, *at, holding):
+            if not transition(i, tuning.step_size, short):
                 return
-            tuning.step_size = update(float(acceptance_rate[i]))
+            tuning.step_size = averaging.update(float(acceptance_rate[i]))
             tuning.done = i + 1
-            holding = gradient_seconds * n_steps[i] < SHORT_TRANSITION
+            short = gradient_seconds * n_steps[i] < SHORT_TRANSITION
         if end in plan.ends:
             tuning.inverse_metric = metric.diagonal(draws[begin:end], tuning.inverse_metric)
             chain.set_metric(tuning.inverse_metric)

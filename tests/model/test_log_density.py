@@ -14,10 +14,12 @@ from probgraph.engine.compiled import compile_rows
 from probgraph.engine.config import config
 from probgraph.engine.graph import toposort
 from probgraph.engine.ops import elementwise as ew
+from probgraph.engine.ops.linalg import cholesky
 from probgraph.model import log_density as module
 from probgraph.model.checks import explanation, term_values
 from probgraph.model.layout import Layout
 from probgraph.model.log_density import compiled_rows, log_density
+from probgraph.samplers import without_compiler
 
 Y = np.array([28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0])
 SIGMA = np.array([15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0])
@@ -96,9 +98,10 @@ def test_without_a_compiler_it_is_the_same_and_says_so_once(make, monkeypatch):
 
     monkeypatch.setattr(module, "compile_density", absent)
     monkeypatch.setattr(module, "compile_rows", absent)
-    monkeypatch.setattr(module, "_warned", set())
-    with pytest.warns(UserWarning, match="runs in NumPy.*slower.*no C compiler here"):
+    monkeypatch.setattr(without_compiler, "_said", False)
+    with pytest.warns(UserWarning, match="no C compiler here.*run in NumPy.*slower") as caught:
         slow, layout = log_density(model)
+    assert caught[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         rows = compiled_rows(layout, model.on_values(model.free_RVs))
@@ -108,6 +111,27 @@ def test_without_a_compiler_it_is_the_same_and_says_so_once(make, monkeypatch):
     assert rows(np.zeros((0, slow.dim)))[0].shape[0] == 0
     assert slow(q)[0] == pytest.approx(compiled(q)[0], rel=1e-12)
     np.testing.assert_allclose(slow(q)[1], compiled(q)[1], rtol=1e-10, atol=1e-12)
+
+
+def test_a_failed_cholesky_is_no_density_with_or_without_a_compiler(monkeypatch):
+    with pg.Model() as model:
+        x = pg.Normal("x")
+        corners = pg.math.stack([pg.math.stack([1.0, x]), pg.math.stack([x, 1.0])])
+        pg.Potential("p", pg.math.log(cholesky(corners)[1, 1]))
+    compiled, _ = log_density(model)
+
+    def absent(*args):
+        raise toolchain.NoCompilerError("no C compiler here")
+
+    monkeypatch.setattr(module, "compile_density", absent)
+    monkeypatch.setattr(without_compiler, "_said", True)
+    slow, _ = log_density(model)
+    for density in (compiled, slow):
+        logp, gradient = density([0.6])
+        assert logp == pytest.approx(st.norm.logpdf(0.6) + np.log(0.8))
+        np.testing.assert_allclose(gradient, -0.6 - 0.6 / 0.64)
+        logp, gradient = density([1.5])
+        assert logp == -np.inf and np.isnan(gradient).all()
 
 
 def test_rows_are_the_constrained_values():

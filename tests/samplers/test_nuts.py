@@ -1,4 +1,4 @@
-"""The C kernel against its textbook twin, and its statistics on their own."""
+"""Both kernels, in C and in Python, against their textbook twin, and their statistics on their own."""
 
 import numpy as np
 import pytest
@@ -6,11 +6,18 @@ from densities import banana, compiled, compiled_normal, flat, funnel, half_line
 from textbook_nuts import TextbookNuts
 
 from probgraph.samplers import LogDensity
-from probgraph.samplers.nuts import STATISTICS, Nuts
+from probgraph.samplers.compiled_nuts import CompiledNuts
+from probgraph.samplers.nuts import AT_ONCE, FINISH, STATISTICS
+from probgraph.samplers.python_nuts import PythonNuts
 
 
-def run(density, q, step_size, count, *, seed=1, inverse_metric=None, max_treedepth=10):
-    chain = Nuts(density, q, np.random.PCG64(seed), max_treedepth)
+@pytest.fixture(params=[CompiledNuts, PythonNuts])
+def kernel(request):
+    return request.param
+
+
+def run(density, q, step_size, count, *, kernel=CompiledNuts, seed=1, inverse_metric=None, max_treedepth=10):
+    chain = kernel(density, q, np.random.PCG64(seed), max_treedepth)
     chain.set_metric(np.ones(density.dim) if inverse_metric is None else np.asarray(inverse_metric, float))
     draws, statistics = np.empty((count, density.dim)), np.zeros(count, STATISTICS)
     assert chain.run(step_size, draws, statistics) == count
@@ -35,14 +42,21 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_same_decisions_as_the_textbook(name):
+def test_same_decisions_as_the_textbook(kernel, name):
     function, q, step_size, options = CASES[name]
     q = np.asarray(q, float)
     inverse_metric = np.asarray(options.get("scales", np.ones(len(q))), float)
     max_treedepth = options.get("max_treedepth", 10)
     density = LogDensity.from_python(function, len(q))
     draws, statistics = run(
-        density, q, step_size, 300, seed=7, inverse_metric=inverse_metric, max_treedepth=max_treedepth
+        density,
+        q,
+        step_size,
+        300,
+        kernel=kernel,
+        seed=7,
+        inverse_metric=inverse_metric,
+        max_treedepth=max_treedepth,
     )
     twin = TextbookNuts(function, q, np.random.PCG64(7), inverse_metric, max_treedepth)
     for i in range(300):
@@ -72,17 +86,17 @@ def test_energy_is_that_of_the_draw_and_conserved():
     assert statistics["energy"].var() == pytest.approx(2.0, abs=0.2)
 
 
-def test_lp_is_the_density_at_the_draw():
+def test_lp_is_the_density_at_the_draw(kernel):
     density = compiled_normal([1.0, 0.5, 3.0])
-    draws, statistics = run(density, np.zeros(3), 0.4, 50)
+    draws, statistics = run(density, np.zeros(3), 0.4, 50, kernel=kernel)
     np.testing.assert_allclose(statistics["lp"], [density(q)[0] for q in draws], rtol=1e-14)
 
 
-def test_acceptance_is_the_mean_over_the_trajectory():
+def test_acceptance_is_the_mean_over_the_trajectory(kernel):
     """One dimension, one step: the acceptance rate can be worked out from the draw of the momentum."""
     density = compiled_normal([1.0])
     step, q = 1.5, 0.7
-    _, statistics = run(density, np.array([q]), step, 1, seed=3, max_treedepth=1)
+    _, statistics = run(density, np.array([q]), step, 1, kernel=kernel, seed=3, max_treedepth=1)
     random = np.random.Generator(np.random.PCG64(3)).random
     a, b = 2 * random() - 1, 2 * random() - 1
     assert 0 < a * a + b * b < 1, "choose another seed"
@@ -96,8 +110,8 @@ def test_acceptance_is_the_mean_over_the_trajectory():
     assert statistics["n_steps"][0] == 1
 
 
-def test_depth_and_steps_agree():
-    _, statistics = run(compiled_normal(np.ones(10)), np.zeros(10), 0.3, 2000)
+def test_depth_and_steps_agree(kernel):
+    _, statistics = run(compiled_normal(np.ones(10)), np.zeros(10), 0.3, 500, kernel=kernel)
     depth, steps = statistics["tree_depth"], statistics["n_steps"]
     # A completed tree of depth d has 2^d - 1 steps; a last, abandoned doubling adds at most 2^d.
     assert (steps >= 2**depth - 1).all() and (steps <= 2 ** (depth + 1) - 1).all()
@@ -115,28 +129,28 @@ BEYOND = [
 
 
 @pytest.mark.parametrize("what", BEYOND)
-def test_no_density_beyond_a_wall_is_a_divergence(what):
+def test_no_density_beyond_a_wall_is_a_divergence(kernel, what):
     """Whatever way a density says "not here", the chain stays on the other side and counts divergences."""
     density = compiled(
         f"grad[0] = -q[0]; if (q[0] > 0.5) {{ {what} }} *logp = -q[0] * q[0] / 2; return 0;", 1
     )
-    draws, statistics = run(density, np.array([0.0]), 0.5, 5000)
+    draws, statistics = run(density, np.array([0.0]), 0.5, 2000, kernel=kernel)
     assert draws.max() <= 0.5
     assert 0.05 < statistics["diverging"].mean() < 0.9
     assert np.isfinite(statistics["energy"]).all() and np.isfinite(statistics["acceptance_rate"]).all()
 
 
-def test_step_too_large_diverges():
-    _, statistics = run(compiled_normal([1e-3]), np.zeros(1), 1.0, 20)
+def test_step_too_large_diverges(kernel):
+    _, statistics = run(compiled_normal([1e-3]), np.zeros(1), 1.0, 20, kernel=kernel)
     assert statistics["diverging"].all() and (statistics["tree_depth"] == 0).all()
     assert statistics["acceptance_rate"].max() < 1e-6
 
 
-def test_stop_sampling_ends_the_run():
+def test_stop_sampling_ends_the_run(kernel):
     density = compiled(
         "if (q[0] > 1) return INT_MIN; grad[0] = -q[0]; *logp = -q[0] * q[0] / 2; return 0;", 1
     )
-    chain = Nuts(density, np.zeros(1), np.random.PCG64(1))
+    chain = kernel(density, np.zeros(1), np.random.PCG64(1))
     chain.set_metric(np.ones(1))
     with pytest.raises(RuntimeError, match="asked to stop"):
         chain.run(0.5, np.empty((1000, 1)), np.zeros(1000, STATISTICS))
@@ -151,6 +165,78 @@ def test_memory_is_not_overrun():
 
 
 @pytest.mark.parametrize("depth", [0, 31])
-def test_impossible_depth_is_refused(depth):
+def test_impossible_depth_is_refused(kernel, depth):
     with pytest.raises(ValueError, match=f"max_treedepth is {depth}"):
-        Nuts(compiled_normal([1.0]), np.zeros(1), np.random.PCG64(1), depth)
+        kernel(compiled_normal([1.0]), np.zeros(1), np.random.PCG64(1), depth)
+
+
+@pytest.mark.parametrize("name", ["standard normal", "correlated", "wall, no density beyond"])
+def test_the_kernels_make_the_same_chain(name):
+    function, q, step_size, _ = CASES[name]
+    density = LogDensity.from_python(function, len(q))
+    scales = np.linspace(0.5, 2.0, len(q))
+    (draws, statistics), (python_draws, python_statistics) = (
+        run(density, np.asarray(q, float), step_size, 40, kernel=kernel, seed=4, inverse_metric=scales)
+        for kernel in (CompiledNuts, PythonNuts)
+    )
+    np.testing.assert_allclose(python_draws, draws, rtol=1e-7, atol=1e-7)
+    for field in STATISTICS.names:
+        np.testing.assert_allclose(
+            python_statistics[field], statistics[field], rtol=1e-6, atol=1e-6, err_msg=field
+        )
+
+
+def test_energy_loss_leaves_the_chain_where_it_is(kernel):
+    """One leapfrog step from q = 0.5 with the momentum that the seed gives, worked out by hand."""
+    chain = kernel(compiled_normal([1.0]), np.array([0.5]), np.random.PCG64(3))
+    chain.set_metric(np.ones(1))
+    loss = chain.energy_loss(0.1)
+    random = np.random.Generator(np.random.PCG64(3)).random
+    a, b = 2 * random() - 1, 2 * random() - 1
+    assert 0 < a * a + b * b < 1, "choose another seed"
+    p = a * np.sqrt(-2 * np.log(a * a + b * b) / (a * a + b * b))
+    half = p - 0.05 * 0.5
+    q_new = 0.5 + 0.1 * half
+    p_new = half - 0.05 * q_new
+    assert loss == pytest.approx(0.5 * (0.25 + p**2 - q_new**2 - p_new**2), rel=1e-9)
+    assert chain.logp == -0.125
+    draws, statistics = np.empty((1, 1)), np.zeros(1, STATISTICS)
+    chain.run(1e-9, draws, statistics)
+    assert draws[0, 0] == pytest.approx(0.5, abs=1e-5)
+
+
+@pytest.mark.parametrize("flag", [FINISH, AT_ONCE])
+def test_a_stopped_chain_makes_no_transition(kernel, flag):
+    chain = kernel(compiled_normal([1.0]), np.zeros(1), np.random.PCG64(1))
+    chain.set_metric(np.ones(1))
+    chain.stop.value = flag
+    draws, statistics = np.full((3, 1), 7.0), np.zeros(3, STATISTICS)
+    assert chain.run(0.5, draws, statistics) == 0 == chain.done.value
+    assert not chain.transitions(draws, statistics)(0, 0.5, False)
+    assert (draws == 7.0).all()
+
+
+@pytest.mark.parametrize("flag, kept", [(FINISH, 4), (AT_ONCE, 3)])
+def test_stopped_inside_a_transition(kernel, flag, kept):
+    """The transition at hand is finished, or given up, and the draws before it stay."""
+    calls = 0
+
+    def density(q):
+        nonlocal calls
+        calls += 1
+        if calls == 1 + 3 * 15 + 6:  # the start, three transitions of 15 steps, and in the fourth
+            chain.stop.value = flag
+        return 0.0, np.zeros(1)
+
+    chain = kernel(LogDensity.from_python(density, 1), np.zeros(1), np.random.PCG64(1), 4)
+    chain.set_metric(np.ones(1))
+    draws, statistics = np.empty((9, 1)), np.zeros(9, STATISTICS)
+    assert chain.run(0.5, draws, statistics) == kept == chain.done.value
+    assert (statistics["n_steps"] == [15] * kept + [0] * (9 - kept)).all()
+    assert calls == 1 + (4 * 15 if flag == FINISH else 3 * 15 + 6)
+
+
+def test_a_far_start_gains_more_energy_than_exp_can_hold(kernel):
+    draws, statistics = run(compiled_normal([1.0, 1.0]), np.full(2, 1e3), 0.5, 20, kernel=kernel)
+    assert np.abs(draws[-1]).max() < 100 and not statistics["diverging"].any()
+    assert np.isfinite(statistics["energy"]).all()

@@ -3,7 +3,7 @@
 import io
 
 from probgraph import progress
-from probgraph.progress import ChainStatus, Progress, describe
+from probgraph.progress import ChainStatus, Progress, counted, describe
 
 
 class Terminal(io.StringIO):
@@ -21,6 +21,12 @@ def test_lines_say_where_each_chain_is():
     assert last == "sampling: 1,500 of 4,000 draws in 30 s, 3 divergences, about 50 s left"
 
 
+def test_one_is_not_plural():
+    line, last = describe([ChainStatus(10, 20, 5, 1, 0.25, 10)], 1.0)
+    assert line.endswith("1.0 gradients/draw, 1 divergence") and ", 1 divergence, about" in last
+    assert [counted(n, "draw") for n in (0, 1, 2, 1000)] == ["0 draws", "1 draw", "2 draws", "1,000 draws"]
+
+
 def test_no_draws_at_all_is_not_an_error():
     assert "done" in describe([ChainStatus(0, 0, 0, 0, 1.0, 0)], 2.0)[-1]
 
@@ -31,9 +37,14 @@ def test_silent_in_the_first_second(monkeypatch):
     stream = Terminal()
     bar = Progress(stream)
     now[0] += 0.9
+    assert not bar.is_due
     bar.update(CHAINS)
     bar.close(CHAINS)
     assert stream.getvalue() == ""
+    now[0] += 0.2
+    assert bar.is_due
+    bar.update(CHAINS)
+    assert not bar.is_due and stream.getvalue()
 
 
 def test_a_terminal_is_redrawn_and_a_pipe_gets_lines(monkeypatch):

@@ -1,0 +1,114 @@
+"""The Python face of nuts.c: a chain in memory that is allocated once, run without the interpreter lock."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from importlib import resources
+
+import numpy as np
+
+from probgraph.engine import toolchain
+from probgraph.samplers.density import STOP_SAMPLING, raise_error_of
+from probgraph.samplers.nuts import Nuts, Transition
+
+
+@functools.cache
+def _library(holding_the_gil: bool) -> ctypes.CDLL:
+    source = resources.files("probgraph.samplers").joinpath("nuts.c").read_text(encoding="utf-8")
+    path = toolchain.compile_library(source, "nuts")
+    library = (ctypes.PyDLL if holding_the_gil else ctypes.CDLL)(str(path))
+    pointer, number, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
+    for name, result, *arguments in (
+        ("nuts_memory", number, number, number),
+        ("nuts_start", ctypes.c_int, pointer, number, number, pointer, pointer, pointer, pointer, pointer),
+        ("nuts_set_metric", None, pointer, pointer),
+        ("nuts_try_step", real, pointer, real),
+        ("nuts_run", number, pointer, real, number, pointer, pointer, pointer, pointer),
+    ):
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+def compile_kernel() -> None:
+    """Compile nuts.c, or find it in the cache. Raises NoCompilerError where there is no compiler."""
+    _library(False)
+
+
+class CompiledNuts(Nuts):
+    """A chain of transitions by nuts.c; see `Nuts`. Raises NoCompilerError where it cannot be compiled."""
+
+    def _start(self, q: np.ndarray) -> float:
+        library = _library(False)
+        self.data = self.density.new_data()
+        size = library.nuts_memory(self.dim, self.max_treedepth)
+        self._buffer = np.empty(size + 64, dtype=np.uint8)
+        self._memory = (self._buffer.ctypes.data + 63) // 64 * 64
+        self._stop, self._done = ctypes.addressof(self.stop), ctypes.addressof(self.done)
+        logp = ctypes.c_double()
+        code = library.nuts_start(
+            self._memory,
+            self.dim,
+            self.max_treedepth,
+            self.density.address,
+            self.data.address,
+            self.bit_generator.ctypes.bit_generator,
+            q.ctypes.data,
+            ctypes.addressof(logp),
+        )
+        if code == STOP_SAMPLING:
+            raise_error_of(self.data)
+        return logp.value if code == 0 else -np.inf
+
+    def set_metric(self, inverse_metric: np.ndarray) -> None:
+        values = np.ascontiguousarray(inverse_metric, dtype=np.float64)
+        _library(False).nuts_set_metric(self._memory, values.ctypes.data)
+
+    def energy_loss(self, step_size: float) -> float:
+        loss = _library(False).nuts_try_step(self._memory, step_size)
+        if np.isnan(loss):
+            raise_error_of(self.data)
+        return loss
+
+    def transitions(self, draws: np.ndarray, statistics: np.ndarray) -> Transition:
+        draw, draw_bytes = draws.ctypes.data, draws.strides[0]
+        record, record_bytes = statistics.ctypes.data, statistics.strides[0]
+        passing, holding = _library(False).nuts_run, _library(True).nuts_run
+        self._target = draws, statistics  # kept, for C knows their addresses alone
+        self._uncounted = ctypes.c_int64(0)
+        uncounted = ctypes.addressof(self._uncounted)
+
+        def transition(i: int, step_size: float, short: bool) -> bool:
+            finished = (holding if short else passing)(
+                self._memory,
+                step_size,
+                1,
+                draw + i * draw_bytes,
+                record + i * record_bytes,
+                self._stop,
+                uncounted,
+            )
+            if not finished:
+                self._raise_unless_stopped()
+            return finished == 1
+
+        return transition
+
+    def run(self, step_size: float, draws: np.ndarray, statistics: np.ndarray) -> int:
+        finished = _library(False).nuts_run(
+            self._memory,
+            step_size,
+            len(draws),
+            draws.ctypes.data,
+            statistics.ctypes.data,
+            self._stop,
+            self._done,
+        )
+        if finished < len(draws):
+            self._raise_unless_stopped()
+        return finished
+
+    def _raise_unless_stopped(self) -> None:
+        if not self.stop.value:
+            raise_error_of(self.data)
