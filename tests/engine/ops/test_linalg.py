@@ -104,7 +104,7 @@ def test_errors_say_who_and_what():
     with pytest.raises(ValueError, match=r"dot: shapes float64\[2, 3\] and float64\[4\] do not fit: axis -1"):
         linalg.dot(m, v)
     with pytest.raises(TypeError, match="dot takes vectors and matrices"):
-        linalg.dot(TensorType("float64", (None,) * 3)(), v)
+        linalg.Dot()(TensorType("float64", (None,) * 3)(), v)
     with pytest.raises(ValueError, match="cholesky takes a square matrix"):
         linalg.cholesky(m)
     with pytest.raises(TypeError, match="cholesky takes a matrix"):
