@@ -7,19 +7,24 @@
 array(6.)
 """
 
-from probgraph.engine import autodiff as gradient
-from probgraph.engine import printing, tensor
+from probgraph.engine import gradient, printing, tensor
 from probgraph.engine import scanning as scan_module
-from probgraph.engine.autodiff import (
-    DisconnectedInputError,
-    Lop,
-    NullTypeGradError,
-    grad,
-)
 from probgraph.engine.callable import Function
 from probgraph.engine.config import config
 from probgraph.engine.debug_mode import DebugModeError
 from probgraph.engine.function import function
+from probgraph.engine.gradient import (
+    DisconnectedInputError,
+    GradientError,
+    Lop,
+    NullTypeGradError,
+    Rop,
+    grad,
+    hessian,
+    jacobian,
+    subgraph_grad,
+    verify_grad,
+)
 from probgraph.engine.graph import (
     Apply,
     Constant,
@@ -29,6 +34,7 @@ from probgraph.engine.graph import (
     clone,
     graph_replace,
 )
+from probgraph.engine.inner_graph import OpFromGraph
 from probgraph.engine.inputs import In, Out, Param, UnusedInputError
 from probgraph.engine.modes import Mode, get_default_mode, get_mode, register_mode
 from probgraph.engine.op import Op
@@ -37,6 +43,7 @@ from probgraph.engine.scanning import foldl, foldr, map, reduce, scan, scan_chec
 from probgraph.engine.shared import SharedVariable, shared
 from probgraph.engine.tensor import as_tensor_variable
 from probgraph.engine.types import TensorType
+from probgraph.engine.vectorize import vectorize, vectorize_graph
 
 change_flags = config.change_flags
 dprint = debugprint
@@ -48,14 +55,17 @@ __all__ = [
     "DisconnectedInputError",
     "Function",
     "FunctionGraph",
+    "GradientError",
     "In",
     "Lop",
     "MissingInputError",
     "Mode",
     "NullTypeGradError",
     "Op",
+    "OpFromGraph",
     "Out",
     "Param",
+    "Rop",
     "SharedVariable",
     "TensorType",
     "UnusedInputError",
@@ -74,6 +84,8 @@ __all__ = [
     "grad",
     "gradient",
     "graph_replace",
+    "hessian",
+    "jacobian",
     "map",
     "pp",
     "pprint",
@@ -84,5 +96,9 @@ __all__ = [
     "scan_checkpoints",
     "scan_module",
     "shared",
+    "subgraph_grad",
     "tensor",
+    "vectorize",
+    "vectorize_graph",
+    "verify_grad",
 ]

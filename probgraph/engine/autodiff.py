@@ -12,18 +12,16 @@ from typing import Any
 
 from probgraph.engine.config import config
 from probgraph.engine.graph import Apply, Variable, rebuild, toposort
-from probgraph.engine.op import Pointwise, as_variable
+from probgraph.engine.no_gradient import DisconnectedType, NullType, NullTypeGradError
+from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
+from probgraph.engine.rewrite import uniform
 from probgraph.engine.rules import stabilized
 from probgraph.engine.types import COMPLEX, FLOATS, TensorType, describe
 
 
 class DisconnectedInputError(ValueError):
     """The cost does not depend on what it is to be differentiated by."""
-
-
-class NullTypeGradError(TypeError):
-    """A gradient is not defined."""
 
 
 def _continuous(v: Variable) -> bool:
@@ -46,7 +44,10 @@ def grad(
     for a list and a tuple for a tuple. Nothing flows through `consider_constant`. `known_grads` gives the
     gradient at some variables, beside or instead of a cost. A cost that does not depend on some `wrt` is a
     DisconnectedInputError, or with disconnected_inputs="warn" or "ignore" gives zeros (or, as
-    `return_disconnected` says, None). The gradient by an integer variable is zero.
+    `return_disconnected` says, None, or a variable of DisconnectedType). The gradient by an integer variable is
+    zero. Where an op's gradient is undefined or unwritten, a NullTypeGradError says whose and why; with
+    null_gradients="return" a variable of NullType stands for it. A gradient is named `(dcost/dx)` if both the
+    cost and `x` have names, unless `add_names` is False.
 
     >>> x = Variable(TensorType("float64", ()), "x")
     >>> grad(x ** 2, x).eval({x: 3.0})
@@ -82,6 +83,9 @@ def grad(
         g = found.get(v)
         if g is None:
             g = _disconnected(v, cost, disconnected_inputs, return_disconnected)
+        elif isinstance(g.type, NullType):
+            if null_gradients == "raise":
+                raise NullTypeGradError(f"tensor.grad encountered a NaN. {g.type.why}")
         elif add_names and cost is not None and cost.name and v.name and g.name is None:
             g = _named_copy(g, f"(d{cost.name}/d{v.name})")
         results.append(g)
@@ -129,7 +133,13 @@ def _disconnected(v: Variable, cost: Variable | None, action: str, result: str) 
         raise DisconnectedInputError(message)
     if action == "warn":
         warnings.warn(message, stacklevel=3)
-    return zero_gradient(v) if result.lower() == "zero" else None
+    match result.lower():
+        case "zero":
+            return zero_gradient(v)
+        case "disconnected":
+            return DisconnectedType()()
+        case _:
+            return None
 
 
 def zero_gradient(v: Variable) -> Variable:
@@ -157,8 +167,7 @@ def _backward(
                 continue
             if not _continuous(v):
                 g = zero_gradient(v)
-            before = flowing.get(v)
-            flowing[v] = g if before is None or not _continuous(v) else g + before
+            flowing[v] = _sum(g, flowing.get(v)) if _continuous(v) else g
     return {v: flowing[v] for v in targets if v in flowing}
 
 
@@ -173,72 +182,76 @@ def _reaching(order: Sequence[Apply], targets: set[Variable]) -> set[Apply]:
     return nodes
 
 
-def _flows(node: Apply, cotangents: Sequence[Variable]) -> Sequence[Variable | None]:
-    flows = node.op.vjp(cotangents, node.outputs, node.inputs)
+def _sum(g: Variable, before: Variable | None) -> Variable:
+    """What flows along two ways; undefined if it is along one of them."""
+    if before is None or isinstance(g.type, NullType):
+        return g
+    if isinstance(before.type, NullType) or uniform(g, 0) is not None:
+        return before
+    return g if uniform(before, 0) is not None else g + before
+
+
+def _flows(node: Apply, cotangents: Sequence[Variable]) -> list[Variable | None]:
+    """What flows back through a node to each of its inputs.
+
+    What comes of an undefined gradient is undefined, and of zeros zero, even where a derivative is infinite.
+    """
+    undefined = [g for g in cotangents if isinstance(g.type, NullType)]
+    given = [
+        zero_gradient(v) if isinstance(g.type, NullType) else g
+        for v, g in zip(node.outputs, cotangents, strict=True)
+    ]
+    flows = list(node.op.vjp(given, node.outputs, node.inputs))
     if len(flows) != len(node.inputs):
         raise ValueError(f"{node.op}.vjp returned {len(flows)} gradients for {len(node.inputs)} inputs")
+    flows = [None if g is None or isinstance(g.type, DisconnectedType) else g for g in flows]
+    if undefined:
+        return [None if g is None else undefined[0] for g in flows]
+    if all(uniform(g, 0) is not None for g in cotangents):
+        return [None if g is None else zero_gradient(v) for v, g in zip(node.inputs, flows, strict=True)]
     return flows
 
 
-def Lop(f: Variable | Sequence[Variable], wrt: Any, eval_points: Any, **kwargs: Any) -> Any:
-    """The product of a row vector with a Jacobian: `eval_points` (shaped as `f`) times df/dwrt."""
-    outputs = list(f) if isinstance(f, list | tuple) else [f]
-    points = list(eval_points) if isinstance(eval_points, list | tuple) else [eval_points]
-    return grad(None, wrt, known_grads=dict(zip(outputs, points, strict=True)), **kwargs)
+def subgraph_grad(
+    wrt: Sequence[Variable],
+    end: Sequence[Variable],
+    start: Mapping[Variable, Any] | None = None,
+    cost: Variable | None = None,
+    details: bool = False,
+) -> tuple[Any, ...]:
+    """The gradients in a part of a graph: from `cost`, or the known gradients `start`, back to `end`.
 
+    Nothing flows beyond `end`. Gives the gradients by `wrt` and by `end`, two lists; `start` of the part before
+    is `end` with its gradients here. With `details` two more lists follow: what of those by `wrt` comes from
+    `start` and what from `cost` (None for each if there is no such).
 
-class _Barrier(Pointwise):
-    """The identity, with another gradient."""
+    >>> x = Variable(TensorType("float64", ()), "x")
+    >>> y = x ** 2
+    >>> _, (by_y,) = subgraph_grad([], [y], cost=3 * y)
+    >>> [g.eval({x: 5.0}) for g in subgraph_grad([x], [], start={y: by_y})[0]]
+    [array(30.)]
+    """
+    if cost is None and start is None:
+        raise AssertionError("`cost` or `start` must be specified.")
+    targets = [*wrt, *end]
 
-    __props__ = ("kind", "bounds")
+    def flowing(cost: Variable | None, known: Mapping[Variable, Any] | None) -> list[Variable]:
+        return grad(
+            cost,
+            targets,
+            consider_constant=end,
+            disconnected_inputs="ignore",
+            known_grads=known,
+            add_names=False,
+        )
 
-    def __init__(self, kind: str, bounds: tuple[float, ...] = ()) -> None:
-        self.kind = kind
-        self.bounds = bounds
-
-    def infer_type(self, x: Variable) -> list[TensorType]:
-        return [x.type]
-
-    def numpy(self, x: Any) -> Any:
-        return x
-
-    def vjp(self, cotangents: Any, outputs: Any, inputs: Any) -> list[Variable | None]:
-        (g,) = cotangents
-        match self.kind:
-            case "disconnected":
-                return [None]
-            case "zero":
-                return [ew.zeros_like(inputs[0])]
-            case "clip":
-                return [ew.clip(g, *self.bounds)]
-            case _:
-                return [g * self.bounds[0]]
-
-    def shapes(self, reader: Any, node: Apply) -> Any:
-        return [reader.lengths(node.inputs[0])]
-
-    def element(self, reader: Any, node: Apply, index: Any) -> Any:
-        return reader.value(node.inputs[0], index)
-
-
-def disconnected_grad(x: Variable) -> Variable:
-    """`x`, through which no gradient flows: what depends on it that way is disconnected."""
-    return _Barrier("disconnected")(x)
-
-
-def zero_grad(x: Variable) -> Variable:
-    """`x`, whose gradient counts as zero."""
-    return _Barrier("zero")(x)
-
-
-consider_constant = zero_grad
-
-
-def grad_clip(x: Variable, lower: float, upper: float) -> Variable:
-    """`x`, with the gradient that flows back through it clipped."""
-    return _Barrier("clip", (float(lower), float(upper)))(x)
-
-
-def grad_scale(x: Variable, factor: float) -> Variable:
-    """`x`, with the gradient that flows back through it multiplied."""
-    return _Barrier("scale", (float(factor),))(x)
+    from_start = None if start is None else flowing(None, start)
+    from_cost = None if cost is None else flowing(cost, None)
+    total = from_start or from_cost
+    if from_start is not None and from_cost is not None:
+        total = [a + b for a, b in zip(from_start, from_cost, strict=True)]
+    count = len(wrt)
+    if not details:
+        return total[:count], total[count:]
+    parts = [None if g is None else g[:count] for g in (from_start, from_cost)]
+    return total[:count], total[count:], *parts

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from probgraph.engine.autodiff import zero_grad
+from probgraph.engine.barriers import zero_grad
 from probgraph.engine.config import config
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable

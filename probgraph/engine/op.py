@@ -76,6 +76,14 @@ class Op:
         """What flows back to each input; None where the result does not depend on it at all."""
         raise NotImplementedError(f"{self} has no gradient")
 
+    def batched(self, node: Apply, inputs: Sequence[Variable]) -> Sequence[Variable] | None:
+        """The results of `node` on inputs some of which have one axis more, in front: a batch.
+
+        Those are the ones of a higher rank than the node's own; so it is with the results. None says that the op
+        knows no way: it is then applied to each element of the batch in turn.
+        """
+        return None
+
     # Applying it --------------------------------------------------------------------------------------
 
     def prepare(self, inputs: Sequence[Any]) -> Sequence[Variable]:
@@ -304,6 +312,14 @@ def same_lengths(
             result = mine if result == loops.ONE else reader.unify(node, result, mine)
         lengths.append(result)
     return tuple(lengths)
+
+
+def behind_batch(new: Variable, old: Variable, rank: int) -> Variable:
+    """An operand of an op that broadcasts to `rank`, ready for it: if it has a batch, `old` has not, and the axes
+    by which `old` would be stretched stand between."""
+    if new.ndim == old.ndim:
+        return new
+    return new.dimshuffle((0, *("x",) * (rank - old.ndim), *range(1, new.ndim)))
 
 
 def broadcast_index(v: Variable, index: tuple[Expr, ...]) -> tuple[Expr, ...]:

@@ -1,6 +1,6 @@
 """The rules, one line each, and the lists of passes that modes choose from.
 
-Four tables, to be read top to bottom; in each the first rule that fits is taken (`array_rules` has a fifth, of
+Five tables, to be read top to bottom; in each the first rule that fits is taken (`array_rules` has a sixth, of
 rules about shapes and sums):
 
 * `FOLD` computes what is known already.
@@ -8,6 +8,7 @@ rules about shapes and sums):
   *before* differentiating (`stabilized`): the derivative of log(1 + exp(x)) is inf/inf for large x, and
   afterwards nobody can tell what was meant.
 * `ALGEBRA` leaves less to compute.
+* `INLINE` puts graphs that are wrapped into one operation where they are used.
 * `DECOMPOSITION` turns composite operations into their parts, for C.
 
 Every rule is true in exact arithmetic wherever its left side is defined. No rule adds an error of more than
@@ -361,12 +362,22 @@ def _parts(node: Apply) -> Variable | None:
 
 DECOMPOSITION = [OpRule("composite → its parts", Op, _parts)]
 
+
+def _graph_of(node: Apply) -> Sequence[Variable] | None:
+    return node.op.expand(*node.inputs) if getattr(node.op, "expand_first", False) else None
+
+
+INLINE = [OpRule("operation made of a graph → the graph", Op, _graph_of)]
+
 # ------------------------------------------------------------------------------------ lists of passes
 
 #: the graph as written, with constants computed
 FAST_COMPILE = [Pass("fold", FOLD)]
 #: the least to compute
-FAST_RUN = [Pass("stabilize", [*FOLD, *STABLE]), Pass("simplify", [*FOLD, *STABLE, *ALGEBRA, *ARRAYS])]
+FAST_RUN = [
+    Pass("stabilize", [*INLINE, *FOLD, *STABLE]),
+    Pass("simplify", [*FOLD, *STABLE, *ALGEBRA, *ARRAYS]),
+]
 #: what a graph needs before it can become loops; STABLE would put the composites together again
 DECOMPOSE = [Pass("decompose", [*FOLD, *DECOMPOSITION, *ALGEBRA, *ARRAYS])]
 

@@ -65,6 +65,7 @@ from probgraph.engine.compositions import (  # isort: skip
     zeros_like,
 )
 from probgraph.engine.constructors import CONSTRUCTORS, as_tensor_variable, constant, tensor
+from probgraph.engine.derivatives import Lop, Rop, hessian, hessian_vector_product, jacobian, verify_grad
 from probgraph.engine.graph import Constant as TensorConstant
 from probgraph.engine.graph import Variable as TensorVariable
 from probgraph.engine.ops.index import inc_subtensor, set_subtensor, take

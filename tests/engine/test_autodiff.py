@@ -6,22 +6,25 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from probgraph.engine.autodiff import (
-    DisconnectedInputError,
-    Lop,
+from probgraph.engine.autodiff import DisconnectedInputError, grad, subgraph_grad
+from probgraph.engine.barriers import (
     consider_constant,
     disconnected_grad,
-    grad,
     grad_clip,
     grad_scale,
+    undefined_grad,
     zero_grad,
 )
+from probgraph.engine.compiled import CompiledGraph
 from probgraph.engine.config import config
+from probgraph.engine.graph import FunctionGraph
+from probgraph.engine.no_gradient import DisconnectedType, NullType, NullTypeGradError
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops import reduce
 from probgraph.engine.rewrite import run_passes
 from probgraph.engine.rules import DECOMPOSE, FAST_COMPILE, FAST_RUN
+from probgraph.engine.run_loops import run
 from probgraph.engine.shared import shared
 from probgraph.engine.types import TensorType
 
@@ -190,11 +193,82 @@ def test_barriers():
     assert grad(zero_grad(X) ** 2, X).eval({X: 3.0}) == 0.0
     assert grad(5 * grad_clip(X, -1, 1), X).eval({X: 3.0}) == 1.0
     assert grad(5 * grad_scale(X, 3), X).eval({X: 3.0}) == 15.0
+    with pytest.raises(ValueError, match="lower bound 2 is not below the upper bound 1"):
+        grad_clip(X, 2, 1)
 
 
-def test_lop():
-    product = Lop(V**2, V, V)
-    assert product.eval({V: np.array([1.0, 2.0])}).tolist() == [2.0, 8.0]
+BARRIERS = [
+    zero_grad,
+    consider_constant,
+    disconnected_grad,
+    undefined_grad,
+    lambda x: grad_clip(x, -1, 1),
+    lambda x: grad_scale(x, 2),
+]
+
+
+@pytest.mark.parametrize("barrier", BARRIERS)
+def test_barriers_leave_values_alone(barrier):
+    v = np.array([0.0, -1.5, np.inf, np.nan, 1e300])
+    y = barrier(V)
+    assert str(y.owner.op).startswith(
+        ("zero_grad", "consider", "disconn", "undef", "grad_clip{-1.0", "grad_scale{2.0")
+    )
+    np.testing.assert_array_equal(y.eval({V: v}), v)
+    program = CompiledGraph(FunctionGraph([V], [y * 2]))  # the barrier itself has loops
+    np.testing.assert_array_equal(program([v])[0], 2 * v)
+    np.testing.assert_array_equal(run(program.program, [v])[0], 2 * v)
+    assert run_passes([y], FAST_RUN) == [V]  # and is gone from what is compiled
+
+
+def test_undefined_gradients():
+    cost = 3 * undefined_grad(X) + Y
+    assert grad(cost, Y).eval({X: 0.0, Y: 0.0}) == 1
+    with pytest.raises(
+        NullTypeGradError, match=r"encountered a NaN.*input 0 \(x\) of the undefined_grad op is math"
+    ):
+        grad(cost, X)
+    by_x, by_y = grad(cost, [X, Y], null_gradients="return")
+    assert isinstance(by_x.type, NullType) and by_y.eval({X: 0.0, Y: 0.0}) == 1
+    # What is computed of something undefined is undefined, whatever else flows there.
+    with pytest.raises(NullTypeGradError):
+        grad(X**2 + undefined_grad(ew.exp(X)), X)
+    with pytest.raises(NullTypeGradError):
+        grad(undefined_grad(ew.exp(X)) + X**2, X)
+
+
+def test_what_stands_for_a_disconnected_gradient():
+    g = grad(X**2, Y, disconnected_inputs="ignore", return_disconnected="Disconnected")
+    assert isinstance(g.type, DisconnectedType)
+    with pytest.raises(ValueError, match="has no value"):
+        g.type.filter(1.0)
+    assert grad(X**2, Y, disconnected_inputs="ignore", return_disconnected="None") is None
+
+
+def test_a_flow_of_zeros_does_not_meet_infinities():
+    # d/dx of a part that is not read: 0 * (1 / 0) would be nan
+    cost = (ew.sqrt(V) * 0).sum() * zero_grad(X) + X
+    assert grad(cost, X).eval({V: [0.0], X: 1.0}) == 1
+    cost = zero_grad(ew.sqrt(V)).sum() + V.sum()
+    assert grad(cost, V).eval({V: [0.0, 4.0]}).tolist() == [1, 1]
+
+
+def test_subgraph_grad():
+    a, b = TensorType("float64", (None,))("a"), TensorType("float64", (None,))("b")
+    middle = ew.tanh(a * V)
+    cost = (ew.exp(middle) * b).sum()
+    given = {a: [0.1, 0.2], b: [1.0, -2.0], V: [0.5, 3.0]}
+    (by_b,), (by_middle,) = subgraph_grad([b], [middle], cost=cost)
+    (by_a,), _ = subgraph_grad([a], [V], start={middle: by_middle})
+    for got, expected in zip((by_b, by_a), grad(cost, [b, a]), strict=True):
+        np.testing.assert_allclose(got.eval(given), expected.eval(given))
+    penalty = (a**2).sum()
+    (both,), _, (first,), (second,) = subgraph_grad([a], [V], {middle: by_middle}, penalty, details=True)
+    np.testing.assert_allclose(both.eval(given), grad(cost + penalty, a).eval(given))
+    np.testing.assert_allclose(first.eval(given), grad(cost, a).eval(given))
+    np.testing.assert_allclose(second.eval({a: [0.1, 0.2]}), [0.2, 0.4])
+    with pytest.raises(AssertionError, match="`cost` or `start` must be specified"):
+        subgraph_grad([a], [V])
 
 
 def test_float32_stays_float32():

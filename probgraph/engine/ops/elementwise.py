@@ -18,7 +18,14 @@ from probgraph.engine import special_c
 from probgraph.engine.config import config
 from probgraph.engine.graph import Apply, Variable
 from probgraph.engine.loops import Expr, ScalarFunction
-from probgraph.engine.op import LengthReader, Pointwise, ValueReader, broadcast_index, same_lengths
+from probgraph.engine.op import (
+    LengthReader,
+    Pointwise,
+    ValueReader,
+    behind_batch,
+    broadcast_index,
+    same_lengths,
+)
 from probgraph.engine.types import (
     COMPLEX,
     FLOATS,
@@ -197,6 +204,10 @@ class Elementwise(Pointwise):
             raise NotImplementedError(f"{self.name} has no gradient")
         flows = self.gradient(cotangents[0], outputs[0], *inputs)
         return [None if g is None else summed_to(g, x) for g, x in zip(flows, inputs, strict=True)]
+
+    def batched(self, node: Apply, inputs: Sequence[Variable]) -> list[Variable]:
+        rank = node.out.ndim
+        return [self(*(behind_batch(new, old, rank) for new, old in zip(inputs, node.inputs, strict=True)))]
 
     def shapes(self, reader: LengthReader, node: Apply) -> list[tuple[Expr, ...]]:
         return [same_lengths(reader, node, node.out.ndim, node.inputs)]

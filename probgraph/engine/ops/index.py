@@ -22,11 +22,20 @@ from probgraph.engine.op import (
     Scatter,
     ValueReader,
     as_variable,
+    behind_batch,
     broadcast_index,
     same_lengths,
 )
 from probgraph.engine.ops import elementwise as ew
-from probgraph.engine.ops.shape import arange, dimshuffle, length, reshape, shape_padright
+from probgraph.engine.ops.shape import (
+    arange,
+    dimshuffle,
+    in_batch,
+    length,
+    moveaxis,
+    reshape,
+    shape_padright,
+)
 from probgraph.engine.types import INTEGERS, TensorType, broadcast_shapes, describe
 
 
@@ -185,6 +194,19 @@ class Subtensor(_Basic, Pointwise):
         grown = IncSubtensor(self.entries, False)(ew.zeros_like(x, g.dtype), g, *scalars)
         return [grown, *(None for _ in scalars)]
 
+    def batched(self, node: Apply, inputs: Sequence[Variable]) -> list[Variable] | None:
+        x, *scalars = inputs
+        if not any(s.ndim for s in scalars):
+            return [Subtensor((Slice(), *self.entries))(x, *scalars)]
+        plan = _by_gathering(self.entries, scalars)
+        if plan is None:
+            return None
+        # The slices first, then the places, each element of the batch having its own.
+        slices, bounds, axes, places = plan
+        front = (Slice(),) if x.ndim > node.inputs[0].ndim else ()
+        sliced = Subtensor((*front, *slices))(x, *bounds)
+        return [_gathered(sliced, axes, places, bool(front), 0)]
+
     def shapes(self, reader: LengthReader, node: Apply) -> list[tuple[Expr, ...]]:
         counts, _ = self._map(reader, node.inputs[0], node.inputs[1:])
         known = zip(counts, node.out.type.shape, strict=True)
@@ -233,6 +255,13 @@ class IncSubtensor(_Basic, Scatter):
         part = Subtensor(self.entries)(g, *scalars)
         through = IncSubtensor(self.entries, True)(g, np.zeros((), g.dtype), *scalars) if self.set else g
         return [through, ew.summed_to(part, y), *(None for _ in scalars)]
+
+    def batched(self, node: Apply, inputs: Sequence[Variable]) -> list[Variable] | None:
+        if any(s.ndim for s in inputs[2:]):
+            return None
+        x, *_ = in_batch(node, inputs)
+        y = behind_batch(inputs[1], node.inputs[1], x.ndim - 1 - self.entries.count(INDEX))
+        return [IncSubtensor((Slice(), *self.entries), self.set)(x, y, *inputs[2:])]
 
     def shapes(self, reader: LengthReader, node: Apply) -> list[tuple[Expr, ...]]:
         return [reader.lengths(node.inputs[0])]
@@ -367,6 +396,16 @@ class Gather(_ByArrays, Pointwise):
         grown = IncGather(self.axes, False)(ew.zeros_like(x, g.dtype), g, *arrays)
         return [grown, *(None for _ in arrays)]
 
+    def batched(self, node: Apply, inputs: Sequence[Variable]) -> list[Variable]:
+        x, *arrays = inputs
+        rank = max(a.ndim for a in node.inputs[1:])
+        places = [behind_batch(new, old, rank) for new, old in zip(arrays, node.inputs[1:], strict=True)]
+        if any(new.ndim > old.ndim for new, old in zip(arrays, node.inputs[1:], strict=True)):
+            return [_gathered(x, self.axes, places, x.ndim > node.inputs[0].ndim, self._front())]
+        axes = tuple(a + 1 for a in self.axes)
+        together = Gather(axes)(x, *places)
+        return [together if Gather(axes)._front() else moveaxis(together, rank, 0)]
+
     def shapes(self, reader: LengthReader, node: Apply) -> list[tuple[Expr, ...]]:
         counts, _ = self._map(reader, node, node.inputs[0], node.inputs[1:])
         return [counts]
@@ -375,6 +414,43 @@ class Gather(_ByArrays, Pointwise):
         x, *arrays = node.inputs
         _, place = self._map(reader, node, x, arrays)
         return reader.value(x, place(reader, index))
+
+
+def _by_gathering(
+    entries: Sequence[Entry], scalars: Sequence[Variable]
+) -> tuple[list[Entry], list[Variable], tuple[int, ...], list[Variable]] | None:
+    """A part by slices and integers as slices (with their bounds) and places along axes; None if a bound has a
+    batch, so that lengths might differ."""
+    slices: list[Entry] = []
+    bounds: list[Variable] = []
+    places: dict[int, Variable] = {}
+    for axis, item in enumerate(_bounds(entries, scalars)):
+        if isinstance(item, tuple):
+            given = [b for b in item[:2] if b is not None]
+            if any(b.ndim for b in given):
+                return None
+            slices.append(entries[axis])
+            bounds.extend(given)
+        else:
+            slices.append(Slice())
+            places[axis] = item
+    return slices, bounds, tuple(places), list(places.values())
+
+
+def _gathered(
+    x: Variable, axes: tuple[int, ...], places: Sequence[Variable], in_front: bool, wanted: int
+) -> Variable:
+    """`x` by integer arrays that have a batch in front, as does `x` if `in_front`; the batch comes first in the
+    result, and the arrays' other axes begin at `wanted` of the rest."""
+    rank = max(p.ndim for p in places)
+    if in_front:
+        rounds = shape_padright(arange(length(x, 0)), rank - 1)
+        axes, places = (0, *(a + 1 for a in axes)), [rounds, *places]
+    result = Gather(axes)(x, *places)
+    start = Gather(axes)._front()
+    own = [*range(start, start + rank)]
+    rest = [a for a in range(result.ndim) if a not in own]
+    return dimshuffle(result, (own[0], *rest[:wanted], *own[1:], *rest[wanted:]))
 
 
 class IncGather(_ByArrays, Scatter):
@@ -410,6 +486,22 @@ class IncGather(_ByArrays, Scatter):
         if not _without_repeats(x, self.axes, arrays):
             part = ew.switch(self._last_written(x, part, arrays), part, ew.zeros_like(part))
         return [through, ew.summed_to(part, y), *(None for _ in arrays)]
+
+    def batched(self, node: Apply, inputs: Sequence[Variable]) -> list[Variable]:
+        x, y, *_ = in_batch(node, inputs)
+        arrays, old = inputs[2:], node.inputs[2:]
+        rank, front, parts = max(a.ndim for a in old), self._front(), len(self._part(node.inputs[0], old))
+        y = behind_batch(y, node.inputs[1], parts)
+        places = [behind_batch(new, its, rank) for new, its in zip(arrays, old, strict=True)]
+        axes = tuple(a + 1 for a in self.axes)
+        if any(new.ndim > its.ndim for new, its in zip(arrays, old, strict=True)):
+            rounds = shape_padright(arange(length(x, 0)), rank)
+            axes, places = (0, *axes), [rounds, *places]
+            own = range(1 + front, 1 + front + rank)
+            y = dimshuffle(y, (0, *own, *(a for a in range(1, y.ndim) if a not in own)))
+        elif not IncGather(axes, self.set)._front():
+            y = moveaxis(y, 0, rank)
+        return [IncGather(axes, self.set)(x, y, *places)]
 
     def _last_written(self, x: Variable, part: Variable, arrays: Sequence[Variable]) -> Variable:
         """Which elements of the part are still there at the end: where an index repeats, only the last."""

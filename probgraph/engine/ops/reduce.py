@@ -109,6 +109,9 @@ class Reduce(Reduction):
         flow = self.how.vjp(restored(g, x, self.axis), restored(y, x, self.axis), x, self.axis)
         return [ew.summed_to(flow, x)]
 
+    def batched(self, node: Apply, inputs: Sequence[Variable]) -> list[Variable]:
+        return [Reduce(self.name, _behind(self.axis), self.dtype, self.acc_dtype)(*inputs)]
+
     def shapes(self, reader: LengthReader, node: Apply) -> list[tuple[Expr, ...]]:
         lengths = reader.lengths(node.inputs[0])
         if self.how.needs_elements:
@@ -133,6 +136,11 @@ class Reduce(Reduction):
 
 
 _EMPTY = "{}: no elements to choose from, the reduced axis of {} is empty"
+
+
+def _behind(axis: tuple[int, ...]) -> tuple[int, ...]:
+    """The same axes where one more stands in front."""
+    return tuple(a + 1 for a in axis)
 
 
 def restored(y: Variable, x: Variable, axis: tuple[int, ...]) -> Variable:
@@ -281,6 +289,9 @@ class LogSumExp(Op):
         (g,), (x,) = cotangents, inputs
         return [restored(g, x, self.axis) * Softmax(self.axis)(x)]
 
+    def batched(self, node: Apply, inputs: Sequence[Variable]) -> list[Variable]:
+        return [LogSumExp(_behind(self.axis))(*inputs)]
+
     def expand(self, x: Variable) -> Variable:
         exponentials, top = _shifted(x, self.axis)
         shifted = ew.log(sum(exponentials, self.axis, keepdims=True)) + top
@@ -317,6 +328,9 @@ class Softmax(Op):
     def vjp(self, cotangents: Any, outputs: Any, inputs: Any) -> list[Variable]:
         (g,), (y,) = cotangents, outputs
         return [y * (g - sum(g * y, self.axis, keepdims=True))]
+
+    def batched(self, node: Apply, inputs: Sequence[Variable]) -> list[Variable]:
+        return [Softmax(_behind(self.axis))(*inputs)]
 
     def expand(self, x: Variable) -> Variable:
         exponentials, _ = _shifted(x, self.axis)

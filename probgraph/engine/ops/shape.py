@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from probgraph.engine.op import (
     Scatter,
     ValueReader,
     as_variable,
+    behind_batch,
     broadcast_index,
     literal,
 )
@@ -36,6 +38,9 @@ class Shape(Pointwise):
 
     def vjp(self, cotangents: Any, outputs: Any, inputs: Any) -> list[None]:
         return [None]
+
+    def batched(self, node: Apply, inputs: Sequence[Variable]) -> list[Variable]:
+        return [Shape()(inputs[0])[1:]]
 
     def shapes(self, reader: LengthReader, node: Apply) -> list[tuple[Expr, ...]]:
         return [(loops.integer(node.inputs[0].ndim),)]
@@ -91,6 +96,9 @@ class DimShuffle(Pointwise):
     def vjp(self, cotangents: Any, outputs: Any, inputs: Any) -> list[Variable]:
         (g,), (x,) = cotangents, inputs
         return [dimshuffle(g, tuple(self.order.index(a) if a in self.order else "x" for a in range(x.ndim)))]
+
+    def batched(self, node: Apply, inputs: Sequence[Variable]) -> list[Variable]:
+        return [dimshuffle(inputs[0], (0, *(a if a == "x" else a + 1 for a in self.order)))]
 
     def shapes(self, reader: LengthReader, node: Apply) -> list[tuple[Expr, ...]]:
         lengths = reader.lengths(node.inputs[0])
@@ -230,6 +238,16 @@ class Reshape(Pointwise):
         (g,), (x, *lengths) = cotangents, inputs
         return [reshape(g, [length(x, a) for a in range(x.ndim)]), *(None for _ in lengths)]
 
+    def batched(self, node: Apply, inputs: Sequence[Variable]) -> list[Variable] | None:
+        x, *lengths = inputs
+        if any(n.ndim for n in lengths):
+            return None
+        left = [place for place, n in enumerate(lengths) if isinstance(n, Constant) and n.data == -1]
+        for place in left:  # what is left of an element, not of the batch, which may be empty
+            rest = _product([n for i, n in enumerate(lengths) if i != place])
+            lengths[place] = as_length(_product([length(x, a) for a in range(1, x.ndim)]) // rest, "reshape")
+        return [reshape(x, [length(x, 0), *lengths])]
+
     def shapes(self, reader: LengthReader, node: Apply) -> list[tuple[Expr, ...]]:
         x, *wanted = node.inputs
         size = loops.product(reader.lengths(x))
@@ -252,6 +270,11 @@ class Reshape(Pointwise):
 
     def element(self, reader: ValueReader, node: Apply, index: tuple[Expr, ...]) -> Expr:
         return reader.flat(node.inputs[0], loops.row_major(index, reader.lengths(node.out)))
+
+
+def _product(lengths: Sequence[Any]) -> Any:
+    known = [int(n.data) if isinstance(n, Constant) else n for n in lengths]
+    return functools.reduce(lambda a, b: a * b, known, 1)
 
 
 def reshape(x: Any, newshape: Any, ndim: int | None = None) -> Variable:
@@ -310,6 +333,12 @@ class Alloc(Pointwise):
     def vjp(self, cotangents: Any, outputs: Any, inputs: Any) -> list[Variable | None]:
         (g,), (value, *lengths) = cotangents, inputs
         return [ew.summed_to(g, value), *(None for _ in lengths)]
+
+    def batched(self, node: Apply, inputs: Sequence[Variable]) -> list[Variable] | None:
+        value, *lengths = inputs
+        if any(n.ndim for n in lengths):
+            return None
+        return [alloc(behind_batch(value, node.inputs[0], node.out.ndim), length(value, 0), *lengths)]
 
     def shapes(self, reader: LengthReader, node: Apply) -> list[tuple[Expr, ...]]:
         value, *wanted = node.inputs
@@ -414,6 +443,21 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: str | None = None
     return ARange(dtype or ("int64" if common in INTEGERS else common))(*bounds)
 
 
+def batch_length(node: Apply, inputs: Sequence[Variable]) -> int | Variable:
+    """How many elements a batch has, if `inputs` are those of `node` but that some have a batch in front."""
+    pairs = zip(inputs, node.inputs, strict=True)
+    return next(length(new, 0) for new, old in pairs if new.ndim > old.ndim)
+
+
+def in_batch(node: Apply, inputs: Sequence[Variable]) -> list[Variable]:
+    """The inputs, all of them with the batch: those that have none are repeated (nothing is stored for it)."""
+    count = batch_length(node, inputs)
+    return [
+        new if new.ndim > old.ndim else alloc(new, count, *(length(new, a) for a in range(new.ndim)))
+        for new, old in zip(inputs, node.inputs, strict=True)
+    ]
+
+
 # ------------------------------------------------------------------------------------ joining
 
 
@@ -459,6 +503,9 @@ class Join(Scatter):
             flows.append(ew.summed_to(_with_shape(piece, x), x))
             start = stop
         return flows
+
+    def batched(self, node: Apply, inputs: Sequence[Variable]) -> list[Variable]:
+        return [Join(self.axis + 1)(*in_batch(node, inputs))]
 
     def shapes(self, reader: LengthReader, node: Apply) -> list[tuple[Expr, ...]]:
         lengths = list(reader.lengths(node.inputs[0]))
@@ -521,6 +568,9 @@ class SpecifyShape(Pointwise):
 
     def vjp(self, cotangents: Any, outputs: Any, inputs: Any) -> list[Variable]:
         return [cotangents[0]]
+
+    def batched(self, node: Apply, inputs: Sequence[Variable]) -> list[Variable]:
+        return [SpecifyShape((None, *self.shape))(*inputs)]
 
     def shapes(self, reader: LengthReader, node: Apply) -> list[tuple[Expr, ...]]:
         lengths = list(reader.lengths(node.inputs[0]))
