@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import probgraph.engine.operators
-from probgraph.engine.autodiff import Lop, grad
+from probgraph.engine.autodiff import grad
 from probgraph.engine.ops.elementwise import *  # every row; some get a fuller form just below
 
 from probgraph.engine.compositions import (  # isort: skip
