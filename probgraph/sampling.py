@@ -56,7 +56,8 @@ def sample(
 ) -> Any:
     """Draw from the posterior of the open model with the No-U-Turn sampler, in compiled code.
 
-    Where there is no C compiler it runs in Python, about a thousand times slower, and a warning says so.
+    Where there is no C compiler it runs in Python, from twenty times (much data) to a thousand times (small models)
+    slower, and a warning says so.
 
     Parameters
     ----------

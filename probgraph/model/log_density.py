@@ -2,7 +2,7 @@
 
 The idea worth knowing: no slicing or concatenation is in the graph. Each value variable is bound to its offset
 of q, and its gradient to the same offset of the result. Where there is no C compiler, or an operation that C
-does not know yet, the same graph runs in NumPy: about a thousand times slower, and it says so.
+does not know yet, the same graph runs in NumPy: slower by twenty to a thousand times, and it says so.
 """
 
 from __future__ import annotations
@@ -133,5 +133,5 @@ def _warn(error: NoCompilerError | NotImplementedError) -> None:
     elif str(error) not in _warned:
         _warned.add(str(error))
         warnings.warn(
-            f"The model runs in NumPy, about a thousand times slower than compiled: {error}", stacklevel=4
+            f"The model runs in NumPy, slower than compiled by 20 to 1,000 times: {error}", stacklevel=4
         )

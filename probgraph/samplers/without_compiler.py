@@ -25,7 +25,9 @@ def warn_without_compiler(error: NoCompilerError) -> None:
         return
     _said = True
     warnings.warn(
-        f"{error}. Until then models run in NumPy and chains in Python, about a thousand times slower than compiled.",
+        # Measured: logistic regression on 1,000 x 25 and on 50,000 x 20 data, and eight schools.
+        f"{error}. Until then models run in NumPy and chains in Python: slower than compiled by about 20 times with"
+        " much data, 1,000 times for a small model.",
         stacklevel=_level_of_the_user(),
     )
 
