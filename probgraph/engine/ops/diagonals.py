@@ -18,10 +18,11 @@ from probgraph.engine.op import (
     Scatter,
     ValueReader,
     as_variable,
+    behind_batch,
     broadcast_index,
 )
 from probgraph.engine.ops import elementwise as ew
-from probgraph.engine.ops.shape import arange, dimshuffle, join, length, zeros
+from probgraph.engine.ops.shape import arange, dimshuffle, in_batch, join, length, zeros
 from probgraph.engine.types import TensorType, describe
 
 
@@ -111,6 +112,9 @@ class Diagonal(Pointwise):
         (g,), (x,) = cotangents, inputs
         return [SetDiagonal(self.offset)(ew.zeros_like(x), ew.cast(g, x.dtype))]
 
+    def batched(self, node: Apply, inputs: Sequence[Variable]) -> list[Variable]:
+        return [self(*inputs)]
+
     def shapes(self, reader: LengthReader, node: Apply) -> list[tuple[Expr, ...]]:
         lengths = reader.lengths(node.inputs[0])
         if self.square:
@@ -168,6 +172,10 @@ class SetDiagonal(Scatter):
         (g,), (_, v) = cotangents, inputs
         rest = SetDiagonal(self.offset)(g, ew.zeros_like(v, g.dtype))
         return [rest, ew.summed_to(Diagonal(self.offset)(g), v)]
+
+    def batched(self, node: Apply, inputs: Sequence[Variable]) -> list[Variable]:
+        x, _ = in_batch(node, inputs)
+        return [self(x, behind_batch(inputs[1], node.inputs[1], node.out.ndim - 1))]
 
     def shapes(self, reader: LengthReader, node: Apply) -> list[tuple[Expr, ...]]:
         x, v = node.inputs

@@ -16,7 +16,7 @@ import numpy as np
 from probgraph.engine import loops
 from probgraph.engine.graph import Apply, Variable
 from probgraph.engine.loops import Expr, External, Kernel
-from probgraph.engine.op import KernelCall, LengthReader, Op, as_variable
+from probgraph.engine.op import KernelCall, LengthReader, Op, as_variable, behind_batch
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.types import COMPLEX, TensorType, broadcast_shapes, describe, promote, to_float
 
@@ -68,6 +68,22 @@ class Matrices(Op):
 
     def cores(self, inputs: Sequence[Variable]) -> tuple[int, ...]:
         return self.core
+
+    def batched(self, node: Apply, inputs: Sequence[Variable]) -> list[Variable]:
+        cores = self.cores(node.inputs)
+        leading = [v.ndim - core for v, core in zip(node.inputs, cores, strict=True)]
+        wide = [
+            behind_batch(new, old, old.ndim + max(leading) - mine)
+            for new, old, mine in zip(inputs, node.inputs, leading, strict=True)
+        ]
+        *rest, last = node.inputs
+        if self.cores([*rest, last.dimshuffle(*range(last.ndim), "x")]) == cores:
+            results = self(*wide)
+            return results if isinstance(results, list) else [results]
+        # A right-hand side is a vector only if it has no other axis: in a batch it is a matrix of one column.
+        wide[-1] = wide[-1].dimshuffle(*range(wide[-1].ndim), "x")
+        x = self(*wide)
+        return [x.dimshuffle(*range(x.ndim - 1))]
 
     def check_lengths(self, node: Apply, arrays: Sequence[Any]) -> None:
         """Only axes known to have length 1 are stretched: NumPy would stretch any that happen to be 1."""

@@ -57,6 +57,10 @@ class Dot(Reduction):
                 flows = dot(g, dimshuffle(cb, 1, 0)), dot(dimshuffle(ca, 1, 0), g)
         return [ew.summed_to(flow, x) for flow, x in zip(flows, inputs, strict=True)]
 
+    def batched(self, node: Apply, inputs: Sequence[Variable]) -> list[Variable]:
+        left, right = ("r", "")[node.inputs[0].ndim == 1] + "i", "i" + ("c", "")[node.inputs[1].ndim == 1]
+        return [_in_batch(str(self), node, inputs, (left, right), (left + right).replace("i", ""))]
+
     def shapes(self, reader: LengthReader, node: Apply) -> list[tuple[Expr, ...]]:
         a, b = (reader.lengths(v) for v in node.inputs)
         reader.unify(node, a[-1], b[0])
@@ -131,6 +135,9 @@ class Contraction(Reduction):
             contract(str(self), (g, ew.conj(a)), (self.result, self.left), self.right),
         )
         return [ew.summed_to(flow, x) for flow, x in zip(flows, inputs, strict=True)]
+
+    def batched(self, node: Apply, inputs: Sequence[Variable]) -> list[Variable]:
+        return [_in_batch(str(self), node, inputs, (self.left, self.right), self.result)]
 
     def _lengths(self, reader: LengthReader, node: Apply) -> dict[str, Expr]:
         found: dict[str, Expr] = {}
@@ -207,6 +214,18 @@ def contract(who: str, operands: Sequence[Variable], letters: Sequence[str], res
         if inner is not None:
             return _as_dot(a, left, b, right, inner, result)
     return Contraction(left, right, result)(a, b)
+
+
+def _in_batch(
+    who: str, node: Apply, inputs: Sequence[Variable], letters: Sequence[str], result: str
+) -> Variable:
+    """`contract` where some of the operands have a batch in front, which is one letter more."""
+    batch = next(c for c in string.ascii_letters if c not in "".join(letters))
+    wide = [
+        batch + mine if new.ndim > old.ndim else mine
+        for new, old, mine in zip(inputs, node.inputs, letters, strict=True)
+    ]
+    return contract(who, inputs, wide, batch + result)
 
 
 def _laid_out(v: Variable, letters: str, result: str) -> Variable:
