@@ -3,6 +3,7 @@ unless axes are given; leading axes are a batch."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
