@@ -7,7 +7,9 @@
 array(6.)
 """
 
-from probgraph.engine import gradient, printing, tensor
+from types import SimpleNamespace
+
+from probgraph.engine import gradient, ifelse, printing, tensor
 from probgraph.engine import scanning as scan_module
 from probgraph.engine.callable import Function
 from probgraph.engine.config import config
@@ -39,6 +41,7 @@ from probgraph.engine.inputs import In, Out, Param, UnusedInputError
 from probgraph.engine.modes import Mode, get_default_mode, get_mode, register_mode
 from probgraph.engine.op import Op
 from probgraph.engine.printing import debugprint, pp, pprint
+from probgraph.engine.random_streams import MRG_RandomStreams
 from probgraph.engine.scanning import foldl, foldr, map, reduce, scan, scan_checkpoints
 from probgraph.engine.shared import SharedVariable, shared
 from probgraph.engine.tensor import as_tensor_variable
@@ -47,6 +50,7 @@ from probgraph.engine.vectorize import vectorize, vectorize_graph
 
 change_flags = config.change_flags
 dprint = debugprint
+sandbox = SimpleNamespace(rng_mrg=SimpleNamespace(MRG_RandomStreams=MRG_RandomStreams))
 
 __all__ = [
     "Apply",
@@ -85,6 +89,7 @@ __all__ = [
     "gradient",
     "graph_replace",
     "hessian",
+    "ifelse",
     "jacobian",
     "map",
     "pp",
@@ -92,6 +97,7 @@ __all__ = [
     "printing",
     "reduce",
     "register_mode",
+    "sandbox",
     "scan",
     "scan_checkpoints",
     "scan_module",

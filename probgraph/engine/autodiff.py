@@ -13,8 +13,9 @@ from typing import Any
 from probgraph.engine.config import config
 from probgraph.engine.graph import Apply, Variable, rebuild, toposort
 from probgraph.engine.no_gradient import DisconnectedType, NullType, NullTypeGradError
-from probgraph.engine.op import as_variable
+from probgraph.engine.op import Choice, as_variable
 from probgraph.engine.ops import elementwise as ew
+from probgraph.engine.ops.choice import conditions, gated, left_branches
 from probgraph.engine.rewrite import uniform
 from probgraph.engine.rules import stabilized
 from probgraph.engine.types import COMPLEX, FLOATS, TensorType, describe
@@ -155,6 +156,7 @@ def _backward(
     order = toposort(list(seeds))
     reaching = _reaching(order, set(targets))
     flowing: dict[Variable, Variable] = dict(seeds)
+    branches = conditions(order, list(seeds)) if any(isinstance(node.op, Choice) for node in order) else {}
     for node in reversed(order):
         if node not in reaching or all(v not in flowing or v in stop for v in node.outputs):
             continue
@@ -162,13 +164,15 @@ def _backward(
             flowing[v] if v in flowing and v not in stop else zero_gradient(v) for v in node.outputs
         ]
         flows = _flows(node, cotangents)
+        if branches:
+            flows = left_branches(node, flows, cotangents, branches)
         for v, g in zip(node.inputs, flows, strict=True):
             if g is None:
                 continue
             if not _continuous(v):
                 g = zero_gradient(v)
             flowing[v] = _sum(g, flowing.get(v)) if _continuous(v) else g
-    return {v: flowing[v] for v in targets if v in flowing}
+    return {v: gated(flowing[v], branches.get(v, ()), v) for v in targets if v in flowing}
 
 
 def _reaching(order: Sequence[Apply], targets: set[Variable]) -> set[Apply]:

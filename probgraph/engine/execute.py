@@ -16,6 +16,7 @@ from probgraph.engine.compiled import CompiledGraph
 from probgraph.engine.graph import FunctionGraph, Variable
 from probgraph.engine.rewrite import Pass, run_passes
 from probgraph.engine.run_graph import numpy_function
+from probgraph.engine.staged import StagedGraph, is_hosted, with_cheap_choices_selected
 from probgraph.engine.toolchain import NoCompilerError
 
 Run = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
@@ -69,8 +70,14 @@ def numpy_run(graph: FunctionGraph) -> Run:
 
 
 def c_or_numpy(graph: FunctionGraph) -> tuple[Run, str, CompiledGraph | None]:
-    """The graph compiled to C; in NumPy where there is no compiler, or an op has no C. Says which, and why."""
+    """The graph compiled to C; in NumPy where there is no compiler, or an op has no C. Says which, and why.
+
+    Around what Python runs (random draws, choices) its parts are compiled, each by itself.
+    """
     try:
+        graph = with_cheap_choices_selected(graph)
+        if any(is_hosted(node) for node in graph.toposort()):
+            return _in_stages(graph)
         compiled = CompiledGraph(graph)
     except NoCompilerError as error:
         _warn_once(str(error))
@@ -78,6 +85,22 @@ def c_or_numpy(graph: FunctionGraph) -> tuple[Run, str, CompiledGraph | None]:
     except NotImplementedError as error:
         return numpy_run(graph), f"NumPy, because an operation has no C: {error}", None
     return compiled, "C", compiled
+
+
+def _in_stages(graph: FunctionGraph) -> tuple[Run, str, CompiledGraph | None]:
+    reasons: list[str] = []
+
+    def make(part: FunctionGraph) -> Run:
+        run, backend, _ = c_or_numpy(part)
+        if not backend.startswith("C"):
+            reasons.append(backend)
+        return run
+
+    staged = StagedGraph(graph, make)
+    if reasons:  # one of its parts would run in NumPy: the whole does then, with less ado
+        return numpy_run(graph), reasons[0], None
+    compiled = staged.last if isinstance(staged.last, CompiledGraph) else None
+    return staged, f"C, with Python in between for {', '.join(staged.hosted)}", compiled
 
 
 _warned = False

@@ -2,14 +2,15 @@
 becomes loops.
 
 An op is a value: two are equal when their class and their `__props__` are. How an op becomes loops depends on
-its family, and there are five:
+its family, and there are six:
 
 * `Pointwise`: each element of the result is a formula of elements of the inputs (arithmetic, but also
   transposing, slicing and gathering: index arithmetic). Never stored unless somebody needs it stored.
 * `Reduction`: elements are combined along some axes.
 * `Scatter`: a copy of an array, parts of which are then overwritten or added to.
 * `KernelCall`: a routine over whole arrays (a factorisation, a solve);
-* `Loop`: a graph of its own, run step after step.
+* `Loop`: a graph of its own, run step after step;
+* `Hosted`: no loops at all: Python runs it between the compiled parts of the graph (`staged`).
 """
 
 from __future__ import annotations
@@ -210,6 +211,18 @@ class Loop(Op):
     def rebuilt_inner(self, graph: FunctionGraph) -> Loop:
         """The same loop with another graph for its step, whose inputs and outputs mean what they did."""
         raise NotImplementedError(f"{self} keeps its step as it is")
+
+
+class Hosted(Op):
+    """What Python runs: drawing at random, choosing a branch."""
+
+
+class Choice(Hosted):
+    """Reads its first input, and then only those of the others that this one's value asks for."""
+
+    def wanted(self, first: Any) -> Sequence[int]:
+        """The places of the other inputs that are read; for the rest `numpy` is given None."""
+        raise NotImplementedError
 
 
 class KernelCall(Op):

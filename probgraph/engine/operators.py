@@ -161,3 +161,15 @@ def _named(type: TensorType, name: str | None = None) -> Variable:
 TensorType.__call__ = _named
 TensorType.make_variable = _named
 TensorType.filter_variable = lambda type, value: as_variable(value)
+
+
+def _drawn(self: Variable) -> Any:
+    found = getattr(getattr(self, "_tag", None), "update", None)
+    if found is None:
+        raise AttributeError(f"{self} has no generator of its own: it was not drawn from a random stream")
+    return found
+
+
+# What a random variable was drawn from, and the pair of it and the state after the draws.
+Variable.rng = property(lambda self: _drawn(self)[0])
+Variable.update = property(_drawn)

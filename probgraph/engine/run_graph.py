@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from probgraph.engine.graph import Apply, Constant, FunctionGraph, MissingInputError, Variable, graph_inputs
+from probgraph.engine.op import Choice
 from probgraph.engine.shared import SharedVariable
 
 
@@ -36,16 +37,48 @@ def explanation(node: Apply, values: Sequence[Any] | None = None) -> str:
 def numpy_function(graph: FunctionGraph) -> Callable[[Sequence[Any]], list[Any]]:
     """The graph as a Python function from the inputs' values to the outputs'."""
     steps = graph.toposort()
+    on_demand = any(isinstance(node.op, Choice) for node in steps)
 
     def run(values: Sequence[Any]) -> list[Any]:
         known: dict[Variable, Any] = dict(zip(graph.inputs, values, strict=True))
-        for node in steps:
-            results = apply_numpy(node, [known[v] if v in known else _root_value(v) for v in node.inputs])
+        for node in demanded(graph, known) if on_demand else steps:
+            results = apply_numpy(node, [value_read(v, known) for v in node.inputs])
             for v, result in zip(node.outputs, results, strict=True):
                 known[v] = np.asarray(result) if isinstance(result, np.generic) else result
         return [known[v] if v in known else _root_value(v) for v in graph.outputs]
 
     return run
+
+
+def demanded(graph: FunctionGraph, known: Mapping[Variable, Any]) -> Iterator[Apply]:
+    """The nodes that the outputs need, each when its inputs are in `known`, where the caller puts its results.
+
+    Of a choice only the inputs that it asks for are needed, and so no more than these are computed.
+    """
+    waiting = [v.owner for v in reversed(graph.outputs) if v.owner is not None and v not in known]
+    while waiting:
+        node = waiting[-1]
+        if all(v in known for v in node.outputs):
+            waiting.pop()
+            continue
+        first = node.inputs[:1]
+        if isinstance(node.op, Choice) and (first[0] in known or first[0].owner is None):
+            read = [*first, *(node.inputs[i] for i in node.op.wanted(value_read(first[0], known)))]
+        else:
+            read = first if isinstance(node.op, Choice) else node.inputs
+        missing = [v.owner for v in read if v.owner is not None and v not in known]
+        if missing:
+            waiting.extend(reversed(missing))
+            continue
+        waiting.pop()
+        yield node
+
+
+def value_read(v: Variable, known: Mapping[Variable, Any]) -> Any:
+    """What is known of a node's input; None for what a choice does not ask for."""
+    if v in known:
+        return known[v]
+    return _root_value(v) if v.owner is None else None
 
 
 def _root_value(v: Variable) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from probgraph.engine.graph import Variable
+from probgraph.engine.random_types import GeneratorType, generator_of, is_generator, state_words
 from probgraph.engine.types import TensorType
 
 
@@ -84,6 +85,34 @@ class SharedVariable(Variable):
         )
 
 
+class SharedGenerator(SharedVariable):
+    """A shared state of a random generator, which is read and set as one of NumPy's generators.
+
+    Functions draw from the state and store the next one; the generator that it came from never changes.
+    """
+
+    __slots__ = ()
+
+    def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> Any:
+        """A new generator in the present state: what it draws does not touch this variable, even with `borrow`.
+
+        >>> int(shared(np.random.default_rng(1)).get_value().integers(100))
+        47
+        """
+        return self.container.value if return_internal_type else generator_of(self.container.value)
+
+    def set_value(self, value: Any, borrow: bool = False) -> None:
+        """The state of a generator of the same kind (TypeError otherwise), which is copied."""
+        self.container.value = self.type.filter(value)
+
+    def zero(self, borrow: bool = False) -> None:
+        raise TypeError(f"{self} is a generator: give it a seed by set_value(numpy.random.default_rng(seed))")
+
+    def clone(self, name: str | None = None) -> SharedGenerator:
+        """Another variable with the same container."""
+        return SharedGenerator(self.type, None, name or self.name, self.container)
+
+
 def shared(
     value: Any,
     name: str | None = None,
@@ -93,7 +122,7 @@ def shared(
     broadcastable: Sequence[bool] | None = None,
     shape: Sequence[int | None] | None = None,
 ) -> SharedVariable:
-    """A shared variable from a number or an array.
+    """A shared variable from a number, an array or one of NumPy's random generators.
 
     A Python float is float64 and an int int64 whatever floatX is; an array keeps its dtype. Lengths may change
     later (`set_value`), unless `shape` (or, as in Theano, `broadcastable`) fixes some. The array is copied
@@ -105,6 +134,8 @@ def shared(
     """
     if isinstance(value, Variable):
         raise TypeError(f"Shared variable values can not be symbolic: {value} is a variable")
+    if not isinstance(value, np.ndarray | float | int) and is_generator(value):
+        return SharedGenerator(GeneratorType.of(value), state_words(value), name)
     if not isinstance(value, bool | int | float | complex | np.ndarray | np.generic):
         raise TypeError(
             f"shared takes a number or a NumPy array, got {type(value).__name__}: use numpy.asarray(...) on lists"

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import probgraph.engine.operators
+from probgraph.engine import random_streams, raw_random
 from probgraph.engine.autodiff import grad
 from probgraph.engine.ops.elementwise import *  # every row; some get a fuller form just below
 
@@ -81,6 +82,7 @@ from probgraph.engine.ops.linalg import (
     tril,
     triu,
 )
+from probgraph.engine.ops.random import DISTRIBUTIONS, next_state
 from probgraph.engine.ops.reduce import all, any, logsumexp, max, mean, min, prod, std, sum, var
 from probgraph.engine.ops.shape import (
     alloc,
@@ -161,4 +163,14 @@ nnet = SimpleNamespace(
 slinalg = SimpleNamespace(cholesky=cholesky, solve_triangular=solve_triangular)
 nlinalg = SimpleNamespace(trace=trace, diag=diag, matrix_dot=matrix_dot)
 extra_ops = SimpleNamespace(repeat=repeat, diff=diff, to_one_hot=to_one_hot, squeeze=squeeze)
+shared_randomstreams = SimpleNamespace(RandomStreams=random_streams.RandomStreams)
+random = SimpleNamespace(
+    **DISTRIBUTIONS,
+    choice=random_streams.choice,
+    permutation=random_streams.permutation,
+    shuffle_row_elements=random_streams.shuffle_row_elements,
+    RandomStream=random_streams.RandomStream,
+    next_state=next_state,
+    generator=raw_random.random_generator_type,
+)
 special = SimpleNamespace(logsumexp=logsumexp, betaln=betaln, xlogy=xlogy, logit=logit)
