@@ -15,8 +15,8 @@ import numpy as np
 
 from probgraph.engine.autodiff import DisconnectedInputError, grad, zero_gradient
 from probgraph.engine.function import function
-from probgraph.engine.graph import Constant, Variable, ancestors, rebuild
-from probgraph.engine.op import as_variable
+from probgraph.engine.graph import Apply, Constant, Variable, ancestors, rebuild
+from probgraph.engine.op import Op, as_variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops.linalg import Dot
 from probgraph.engine.ops.reduce import sum as summed
@@ -118,7 +118,7 @@ def _unit_rows(lengths: Sequence[Any], like: Variable) -> Variable:
     return identity if len(lengths) == 1 else reshape(identity, [size, *lengths])
 
 
-def _without_unit(node: Any) -> Variable | None:
+def _without_unit(node: Apply) -> Variable | None:
     """A product with the identity matrix is the other factor."""
     left, right = node.inputs
     if left.ndim == 2 and right.ndim == 2:
@@ -130,9 +130,7 @@ def _without_unit(node: Any) -> Variable | None:
 
 
 def _is_unit(v: Variable) -> bool:
-    while v.owner is not None and isinstance(v.owner.op, ew.Elementwise) and v.owner.op.arity == 1:
-        if not v.owner.op.name.startswith("Cast{"):
-            return False
+    while v.owner is not None and (_is_cast(v.owner.op) or v.owner.op == DimShuffle((1, 0))):
         v = v.owner.inputs[0]
     if v.owner is None or v.owner.op is not ew.eq:
         return False
@@ -140,6 +138,10 @@ def _is_unit(v: Variable) -> bool:
         _counted(i, order) for i, order in zip(v.owner.inputs, ((0, "x"), ("x", 0)), strict=True)
     )
     return rows is not None and rows is columns
+
+
+def _is_cast(op: Op) -> bool:
+    return isinstance(op, ew.Elementwise) and op.name.startswith("Cast{")
 
 
 def _counted(v: Variable, order: tuple[Any, ...]) -> Variable | None:
@@ -215,13 +217,16 @@ def hessian_vector_product(cost: Variable, wrt: Any, p: Any, **grad_options: Any
     points = [as_variable(v) for v in _as_list(p)]
     _same_form("hessian_vector_product", "wrt", targets, "p", points)
     gradients = grad(cost, targets, add_names=False, **grad_options)
-    along = [summed(g * v) for g, v in zip(gradients, points, strict=True)]
+    fixed = [
+        Variable(v.type, v.name) for v in points
+    ]  # whatever the vectors come from, they are taken as they are
+    along = [summed(g * v) for g, v in zip(gradients, fixed, strict=True)]
     total = along[0]
     for term in along[1:]:
         total = total + term
-    options = {**grad_options, "disconnected_inputs": "ignore"}
-    constants = [*(options.pop("consider_constant", None) or ()), *points]
-    return _as_given(grad(total, targets, constants, add_names=False, **options), wrt)
+    options = {**grad_options, "disconnected_inputs": "ignore", "add_names": False}
+    products = grad(total, targets, **options)
+    return _as_given(rebuild(products, dict(zip(fixed, points, strict=True))), wrt)
 
 
 # ------------------------------------------------------------------------------------ products with a Jacobian
