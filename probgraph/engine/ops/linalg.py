@@ -20,6 +20,7 @@ from probgraph.engine.ops.diagonals import (
     triu,
 )
 from probgraph.engine.ops.einsum import einsum
+from probgraph.engine.ops.matrix_functions import Expm, expm, matrix_power, norm
 from probgraph.engine.ops.products import (
     Contraction,
     Dot,
@@ -35,6 +36,8 @@ from probgraph.engine.ops.products import (
     vecdot,
     vecmat,
 )
+from probgraph.engine.ops.qr import QR, qr
+from probgraph.engine.ops.singular_values import SVD, PseudoInverse, lstsq, matrix_rank, pinv, svd
 from probgraph.engine.ops.solves import (
     Determinant,
     Inverse,
@@ -47,4 +50,5 @@ from probgraph.engine.ops.solves import (
     slogdet,
     solve,
 )
+from probgraph.engine.ops.spectra import Eig, Eigh, eig, eigh, eigvals, eigvalsh
 from probgraph.engine.ops.triangular import Cholesky, SolveTriangular, cholesky, solve_triangular

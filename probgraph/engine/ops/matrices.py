@@ -112,6 +112,10 @@ class Matrices(Op):
         return tuple(lengths)
 
 
+class Composite(Matrices):
+    """An operation on matrices that `expand` makes of others before it becomes loops."""
+
+
 class MatrixKernel(Matrices, KernelCall):
     """A kernel on matrices: C text for one of them, called for each."""
 
@@ -173,9 +177,11 @@ def routine(name: str, arguments: str, module: str = "cython_lapack") -> Callabl
 
 
 potrf = routine("potrf", "ciTii")
+gesv = routine("gesv", "iiTiiTii")
 getrf = routine("getrf", "iiTiii")
 getrs = routine("getrs", "ciiTiiTii")
 getri = routine("getri", "iTiiTii")
+geev = routine("geev", "cciTiTTTiTiTii")
 syevd = routine("syevd", "cciTiTTiiii")
 gesdd = routine("gesdd", "ciiTiTTiTiTiii")
 geqrf = routine("geqrf", "iiTiTTii")
@@ -198,6 +204,6 @@ def kernels(
     for dtype, (kind, letter) in _C_TYPES.items():
         text = re.sub(r"LAPACK\((\w+)\)", rf"pg_{letter}\1", c)
         text = re.sub(r"\b(pg_\w+)_T\b", rf"\1_{kind}", text)
-        text = re.sub(r"\bT\b", kind, text)
+        text = re.sub(r"(?<!\")\bT\b", kind, text)  # but not the "T" that LAPACK is told
         result[dtype] = Kernel(f"{name}_{kind}", text, python, tuple(r(dtype) for r in routines))
     return result

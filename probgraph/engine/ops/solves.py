@@ -15,7 +15,7 @@ from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops.diagonals import Diagonal, eye, matrix_transpose, tril
 from probgraph.engine.ops.elimination import Eliminate, InvertEliminated, SolveEliminated, singular
-from probgraph.engine.ops.matrices import Matrices, check_matrix, matrices, over_batch, side
+from probgraph.engine.ops.matrices import Composite, check_matrix, matrices, over_batch, side
 from probgraph.engine.ops.products import matmul
 from probgraph.engine.ops.shape import arange, dimshuffle, length
 from probgraph.engine.ops.triangular import (
@@ -26,11 +26,6 @@ from probgraph.engine.ops.triangular import (
     solved,
 )
 from probgraph.engine.types import TensorType
-
-
-class Composite(Matrices):
-    """An operation on matrices that `expand` makes of others before it becomes loops."""
-
 
 # ------------------------------------------------------------------------------------ solving
 
