@@ -7,6 +7,7 @@ flows through it. So every op that has a gradient has all of these.
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,7 +19,8 @@ from probgraph.engine.function import function
 from probgraph.engine.graph import Apply, Constant, Variable, ancestors, rebuild
 from probgraph.engine.op import Op, as_variable
 from probgraph.engine.ops import elementwise as ew
-from probgraph.engine.ops.linalg import Dot
+from probgraph.engine.ops.diagonals import diagonal
+from probgraph.engine.ops.products import Dot
 from probgraph.engine.ops.reduce import sum as summed
 from probgraph.engine.ops.shape import ARange, DimShuffle, arange, dimshuffle, length, reshape
 from probgraph.engine.rewrite import OpRule, Pass, run_passes
@@ -119,18 +121,65 @@ def _unit_rows(lengths: Sequence[Any], like: Variable) -> Variable:
 
 
 def _without_unit(node: Apply) -> Variable | None:
-    """A product with the identity matrix is the other factor."""
+    """A product with a diagonal matrix, which is the identity times something, without that matrix."""
     left, right = node.inputs
-    if left.ndim == 2 and right.ndim == 2:
-        if _is_unit(left):
-            return ew.cast(right, node.out.dtype)
-        if _is_unit(right):
-            return ew.cast(left, node.out.dtype)
+    if left.ndim == 2 and (scale := _diagonal(left)) is not None:
+        return _scaled(right, [v if right.ndim == 1 or v.ndim == 0 else dimshuffle(v, 0, "x") for v in scale])
+    if right.ndim == 2 and (scale := _diagonal(right)) is not None:
+        return _scaled(left, scale)
     return None
 
 
+def _scaled(v: Variable, factors: Sequence[Variable]) -> Variable:
+    return functools.reduce(ew.mul, factors, v)
+
+
+_TRANSPOSE = DimShuffle((1, 0))
+#: how many multiplications away from a product the identity is looked for
+_FAR = 12
+
+
+def _diagonal(v: Variable, depth: int = _FAR) -> list[Variable] | None:
+    """The factors, vectors or scalars, of the diagonal of a matrix that is zero elsewhere because it is the identity
+    times something. None if it is no such matrix."""
+    if _is_unit(v):
+        return []
+    node = v.owner
+    if node is not None and node.op == _TRANSPOSE:
+        return _diagonal(node.inputs[0], depth)
+    if node is None or depth == 0 or not isinstance(node.op, ew.Elementwise):
+        return None
+    first, *others = node.inputs
+    if node.op is ew.neg or _is_cast(node.op):
+        found = _diagonal(first, depth - 1)
+        minus = [ew.neg(ew.ones_like(as_variable(0.0), v.dtype))] if node.op is ew.neg else []
+        return None if found is None else [*found, *minus]
+    if node.op is ew.true_div and _is_square(first):
+        found = _diagonal(first, depth - 1)
+        return None if found is None else [*found, ew.reciprocal(_on_diagonal(others[0]))]
+    if node.op is ew.mul:
+        for one, other in ((first, others[0]), (others[0], first)):
+            found = _diagonal(one, depth - 1) if _is_square(one) else None
+            if found is not None:
+                return [*found, _on_diagonal(other)]
+    return None
+
+
+def _is_square(v: Variable) -> bool:
+    return v.ndim == 2 and 1 not in v.type.shape
+
+
+def _on_diagonal(v: Variable) -> Variable:
+    """What of an operand meets the diagonal of a matrix."""
+    if v.ndim < 2:
+        return v
+    if _is_square(v):
+        return diagonal(v)
+    return dimshuffle(v, [axis for axis, n in enumerate(v.type.shape) if n != 1])
+
+
 def _is_unit(v: Variable) -> bool:
-    while v.owner is not None and (_is_cast(v.owner.op) or v.owner.op == DimShuffle((1, 0))):
+    while v.owner is not None and (_is_cast(v.owner.op) or v.owner.op == _TRANSPOSE):
         v = v.owner.inputs[0]
     if v.owner is None or v.owner.op is not ew.eq:
         return False
@@ -159,7 +208,9 @@ def _counted(v: Variable, order: tuple[Any, ...]) -> Variable | None:
     return counted if from_zero else None
 
 
-_WITHOUT_UNITS = [Pass("products with the identity", [OpRule("dot(identity, x) → x", Dot, _without_unit)])]
+_WITHOUT_UNITS = [
+    Pass("products with the identity", [OpRule("dot(identity * v, x) → v * x", Dot, _without_unit)])
+]
 
 
 def _rows_in_a_loop(expression: Variable, targets: list[Variable], options: dict[str, Any]) -> list[Variable]:

@@ -151,6 +151,30 @@ def test_jacobian_refuses():
         jacobian(TensorType("complex128", (None,))("z"), x)
 
 
+SCALED = {
+    "by a vector": lambda y: T.tanh(y),
+    "by a number": lambda y: y * s,
+    "by a quotient": lambda y: 1 / y,
+    "negated": lambda y: -(y**2),
+    "by a column": lambda y: (y[:, None] * a).sum(axis=1) * y,
+    "through float32": lambda y: T.exp(T.cast(y, "float32")),
+}
+
+
+@pytest.mark.parametrize("name", SCALED)
+def test_products_with_diagonal_matrices_are_scalings(name):
+    y = SCALED[name](T.dot(a, x))
+    values = {a: A, x: X, s: 1.5}
+    given = [v for v in (a, x, s) if v is not s or name == "by a number"]
+    values = {v: values[v] for v in given}
+    found = jacobian(y, x)
+    products = [n for n in toposort([found]) if isinstance(n.op, Dot) and n.out.ndim == 2]
+    assert products == [] or name == "by a column"
+    slow = jacobian(y, x, vectorize=False)
+    tolerance = 1e-6 if y.dtype == "float32" else 1e-12
+    np.testing.assert_allclose(found.eval(values), slow.eval(values), tolerance)
+
+
 def test_rows_at_once_are_no_loop_and_need_no_identity_matrix():
     whole = jacobian(T.tanh(T.dot(a, x)), x)
     nodes = toposort([whole])
