@@ -140,16 +140,28 @@ def constant_text(constant: Constant) -> str:
 
 
 class Apply:
-    """One application of an operation. `trace` is the user's line that made it."""
+    """One application of an operation. `trace` is the user's line that made it.
+
+    The results are told by their types or, in Theano's manner, by variables, whose types and names they get.
+    """
 
     __slots__ = ("inputs", "op", "outputs", "trace")
 
     def __init__(
-        self, op: Op, inputs: Sequence[Variable], types: Sequence[Type], trace: tuple[str, int] | None = None
+        self,
+        op: Op,
+        inputs: Sequence[Variable],
+        types: Sequence[Type | Variable],
+        trace: tuple[str, int] | None = None,
     ) -> None:
         self.op = op
         self.inputs = tuple(inputs)
-        self.outputs = tuple(Variable(type, None, self, i) for i, type in enumerate(types))
+        self.outputs = tuple(
+            Variable(told.type, told.name, self, i)
+            if isinstance(told, Variable)
+            else Variable(told, None, self, i)
+            for i, told in enumerate(types)
+        )
         self.trace = trace or _users_line()
 
     @property
@@ -290,27 +302,62 @@ def _moved(v: Variable, new: dict[Variable, Variable], interner: Interner) -> Va
     return interner.constant(v) if isinstance(v, Constant) else v
 
 
+Replacements = Mapping[Variable, Variable] | Iterable[tuple[Variable, Variable]] | None
+
+
 def clone(
-    output: Any, replace: Mapping[Variable, Variable] | Iterable[tuple[Variable, Variable]] | None = None
+    output: Any,
+    replace: Replacements = None,
+    strict: bool = True,
+    share_inputs: bool = True,
+    copy_inputs: bool | None = None,
 ) -> Any:
     """A copy of the graph of `output` (a variable or a list of them) with some variables replaced.
 
-    The replacements must be of the same type as what they replace (TypeError otherwise).
+    Replacements must be of the types of what they replace (TypeError otherwise), unless `strict` is False: then
+    the graph takes new types from them. The copy reads the same roots; with share_inputs=False it has roots of its
+    own, of the same types and names (shared variables keep their values' place). `copy_inputs` is Theano's older
+    name for `share_inputs`.
+
+    >>> x, y = (Variable(TensorType("float64", ()), name) for name in "xy")
+    >>> clone(y, replace={y: x})
+    x
     """
     pairs = dict(replace or {})
     for old, new in pairs.items():
         if not isinstance(old, Variable) or not isinstance(new, Variable):
             raise TypeError(f"clone replaces variables by variables, got {old!r}: {new!r}")
-        if not old.type.accepts(new.type):
+        if strict and not old.type.accepts(new.type):
             raise TypeError(
                 f"Cannot convert Type {new.type} (of Variable {new}) into Type {old.type} (of {old})"
             )
     single = isinstance(output, Variable)
-    results = rebuild([output] if single else list(output), pairs)
+    outputs = [output] if single else list(output)
+    if copy_inputs is False or not share_inputs:
+        used = rebuild(outputs, pairs)
+        own = {v: v.clone() for v in graph_inputs(used) if not isinstance(v, Constant)}
+        results = rebuild(used, own)
+    else:
+        results = rebuild(outputs, pairs)
     return results[0] if single else results
 
 
-graph_replace = clone
+def graph_replace(outputs: Any, replace: Replacements = None, *, strict: bool = True) -> Any:
+    """The graph of `outputs` (a variable or a list of them) with some variables replaced, by others of any type
+    that the operations which read them take.
+
+    With `strict` a variable that is not part of the graph cannot be replaced (ValueError).
+    """
+    pairs = dict(replace or {})
+    given = [outputs] if isinstance(outputs, Variable) else list(outputs)
+    if strict:
+        there = set(ancestors(given))
+        missing = [str(v) for v in pairs if v not in there]
+        if missing:
+            raise ValueError(
+                f"Some replacements were not used: {', '.join(missing)} is not part of the graph"
+            )
+    return clone(outputs, pairs, strict=False)
 
 
 class FunctionGraph:

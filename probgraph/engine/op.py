@@ -68,6 +68,10 @@ class Op:
         """What it means: one array, or a tuple of them if there are several results."""
         raise NotImplementedError(f"{self} has no NumPy meaning")
 
+    def evaluate(self, node: Apply, arrays: Sequence[Any]) -> Any:
+        """`numpy`, for ops to whom it matters what was announced of their results."""
+        return self.numpy(*arrays)
+
     def check_lengths(self, node: Apply, arrays: Sequence[Any]) -> None:
         """ValueError for lengths that NumPy would take but the node's types do not allow."""
 

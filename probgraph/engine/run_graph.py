@@ -16,7 +16,7 @@ def apply_numpy(node: Apply, values: Sequence[Any]) -> tuple[Any, ...]:
     """The values of a node's outputs from those of its inputs. Errors say which op, and who made it."""
     try:
         node.op.check_lengths(node, values)
-        results = node.op.numpy(*values)
+        results = node.op.evaluate(node, values)
     except Exception as error:
         error.add_note(explanation(node, values))
         raise

@@ -7,6 +7,7 @@ import pytest
 
 import probgraph.engine.operators  # noqa: F401
 from probgraph.engine.graph import (
+    Apply,
     Constant,
     FunctionGraph,
     Interner,
@@ -15,6 +16,7 @@ from probgraph.engine.graph import (
     ancestors,
     clone,
     graph_inputs,
+    graph_replace,
     rebuild,
     tensor_constant,
     toposort,
@@ -22,6 +24,7 @@ from probgraph.engine.graph import (
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops import linalg, reduce, shape
+from probgraph.engine.shared import shared
 from probgraph.engine.types import TensorType
 
 SCALAR = TensorType("float64", ())
@@ -162,6 +165,35 @@ def test_clone_replaces_and_checks_types():
         clone(y, {X: V})
     with pytest.raises(TypeError, match="replaces variables by variables"):
         clone(y, {X: 3})
+
+
+def test_clone_with_other_types_and_roots_of_its_own():
+    y = X + ew.exp(X)
+    wide = clone(y, {X: V}, strict=False)
+    assert wide.ndim == 1 and wide.eval({V: np.zeros(2)}).tolist() == [1, 1]
+    w = shared(3.0, "w")
+    for own in (clone(y * w, share_inputs=False), clone(y * w, copy_inputs=False)):
+        roots = [v for v in graph_inputs([own]) if not isinstance(v, Constant)]
+        assert X not in roots and w not in roots
+        root, twin = sorted(roots, key=lambda v: v.name or "", reverse=True)
+        assert root.name == X.name and root.type == X.type and twin.container is w.container
+        assert own.eval({root: 0.0}) == 3
+    same = clone(y * w)
+    assert w in graph_inputs([same]) and X in graph_inputs([same])
+
+
+def test_graph_replace():
+    y = X + ew.exp(X)
+    assert graph_replace(y, {X: V}).ndim == 1
+    assert graph_replace([y], [(X, Y)])[0].eval({Y: 0.0}) == 1
+    with pytest.raises(ValueError, match="Some replacements were not used: y is not part of the graph"):
+        graph_replace(y, {Y: X})
+    assert graph_replace(y, {Y: X}, strict=False).eval({X: 0.0}) == 1
+
+
+def test_an_application_may_be_told_its_results_as_variables():
+    node = Apply(ew.exp, [X], [TensorType("float64", ())("named")])
+    assert node.out.name == "named" and node.out.owner is node and node.out.type == X.type
 
 
 def test_function_graph():
