@@ -300,7 +300,7 @@ mul = Elementwise(
 true_div = Elementwise(
     "true_div",
     numpy=np.true_divide,
-    vjp=lambda g, z, x, y: (g / conj(y), -(g * conj(x)) / conj(y) / conj(y)),
+    vjp=lambda g, z, x, y: (g / conj(y), -((g / conj(y)) * conj(z))),  # one division more, for both
     c="({0} / {1})",
     dtype=_divided,
     arity=2,
