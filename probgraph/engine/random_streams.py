@@ -15,7 +15,8 @@ import numpy as np
 
 from probgraph.engine import raw_random
 from probgraph.engine.graph import Variable
-from probgraph.engine.ops.random import DISTRIBUTIONS, anew
+from probgraph.engine.ops.random import DISTRIBUTIONS
+from probgraph.engine.ops.random_op import anew
 from probgraph.engine.shared import SharedVariable, shared
 
 _SEEDS = 2**30

@@ -14,7 +14,8 @@ import numpy as np
 from probgraph.engine.graph import Constant, Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops.index import get_item
-from probgraph.engine.ops.random import ARRANGEMENTS, DISTRIBUTIONS, as_state
+from probgraph.engine.ops.random import ARRANGEMENTS, DISTRIBUTIONS
+from probgraph.engine.ops.random_op import as_state
 from probgraph.engine.ops.shape import arange, reshape, shape
 from probgraph.engine.random_types import GeneratorType
 from probgraph.engine.types import INTEGERS, describe

@@ -16,7 +16,7 @@ import numpy as np
 from probgraph.engine.graph import Apply, Constant, FunctionGraph, Variable, ancestors, rebuild, toposort
 from probgraph.engine.op import Choice, Hosted, Loop, Pointwise
 from probgraph.engine.ops import elementwise as ew
-from probgraph.engine.ops.choice import IfElse
+from probgraph.engine.ops.choice import IfElse, always_needed
 from probgraph.engine.ops.shape import DimShuffle
 from probgraph.engine.run_graph import apply_numpy, numpy_function
 
@@ -27,6 +27,8 @@ Make = Callable[[FunctionGraph], Run]
 _FEW_ELEMENTS, _FEW_NODES = 8, 30
 #: both branches of a choice are computed if they cost no more than this, in additions
 _CHEAP = 60
+#: so many choices may stand in branches of each other
+_DEEP = 30
 
 
 def is_hosted(node: Apply) -> bool:
@@ -46,14 +48,14 @@ class StagedGraph:
         self._graph = graph
         self._make = make
         self._inputs = list(graph.inputs)
-        needed = _needed(graph.outputs, set(graph.inputs))
-        here = [node for node in graph.toposort() if node in needed]
-        between = [node for node in here if is_hosted(node)]
+        self._needed = always_needed(graph.toposort(), graph.outputs)
+        _reject_deep(graph, self._needed)
+        between = [node for node in graph.toposort() if node in self._needed and is_hosted(node)]
         self.hosted = sorted({str(node.op) for node in between})
         self._steps: list[Callable[[dict[Variable, Any]], None]] = []
         self._known = dict.fromkeys(graph.inputs)
         for stage in _stages(between, set(graph.inputs)):
-            self._compute([v for node in stage for v in _read_first(node)])
+            self._compute([v for node in stage for v in self._read_before(node)])
             for node in stage:
                 self._steps.append(self._choosing(node) if isinstance(node.op, Choice) else _calling(node))
             self._known.update(dict.fromkeys(v for node in stage for v in node.outputs))
@@ -93,6 +95,24 @@ class StagedGraph:
         self._steps.append(step)
         return run
 
+    def _read_before(self, node: Apply) -> list[Variable]:
+        """What a node reads; of a choice what is computed in any case, if it is worth keeping for the branch."""
+        if not isinstance(node.op, Choice):
+            return list(node.inputs)
+        found = [node.inputs[0]]
+        waiting = list(node.inputs[1:])
+        seen: set[Variable] = set()
+        while waiting:
+            v = waiting.pop()
+            if v in seen or v in self._known or v.owner is None:
+                continue
+            seen.add(v)
+            if v.owner in self._needed and not isinstance(v.owner.op, Pointwise):
+                found.append(v)
+            else:
+                waiting.extend(v.owner.inputs)
+        return found
+
     def _leaves(self, targets: Sequence[Variable]) -> list[Variable]:
         """What is known and these are computed from."""
         return [v for v in ancestors(targets, stop=self._known) if v in self._known]
@@ -107,7 +127,8 @@ class StagedGraph:
             for v in node.outputs
             if v not in targets
             and any(
-                isinstance(reader, Apply) and reader not in inside for reader, _ in self._graph.clients[v]
+                isinstance(reader, Apply) and reader not in inside
+                for reader, _ in self._graph.clients.get(v, ())
             )
         ]
 
@@ -145,24 +166,6 @@ def _value(v: Variable, values: dict[Variable, Any]) -> Any:
     return v.data if isinstance(v, Constant) else values[v]
 
 
-def _read_first(node: Apply) -> Sequence[Variable]:
-    """What a node reads in any case."""
-    return node.inputs[:1] if isinstance(node.op, Choice) else node.inputs
-
-
-def _needed(outputs: Sequence[Variable], known: set[Variable]) -> set[Apply]:
-    """The nodes that are computed in any case: not those that only a branch reads."""
-    found: set[Apply] = set()
-    waiting = [v for v in outputs if v not in known]
-    while waiting:
-        node = waiting.pop().owner
-        if node is None or node in found:
-            continue
-        found.add(node)
-        waiting.extend(v for v in _read_first(node) if v not in known)
-    return found
-
-
 def _stages(between: Sequence[Apply], inputs: set[Variable]) -> list[list[Apply]]:
     """The nodes that Python runs, those first that need no others. A branch may read whatever was before it."""
     place: dict[Variable, int] = {}
@@ -175,6 +178,21 @@ def _stages(between: Sequence[Apply], inputs: set[Variable]) -> list[list[Apply]
             stages.append([])
         stages[at].append(node)
     return stages
+
+
+def _reject_deep(graph: FunctionGraph, always: set[Apply]) -> None:
+    """NotImplementedError for choices in branches of choices beyond what calls in Python can be nested."""
+    depth: dict[Variable, int] = {}
+    for node in graph.toposort():
+        below = [depth.get(v, 0) for v in node.inputs]
+        if isinstance(node.op, Choice):
+            below = [below[0], 1 + max(below[1:])]
+        deepest = max(below, default=0)
+        if deepest > _DEEP:
+            raise NotImplementedError(
+                f"{node.op} in branches of {deepest - 1} others: use switch for the inner ones"
+            )
+        depth.update(dict.fromkeys(node.outputs, 0 if node in always else deepest))
 
 
 def _part(targets: Sequence[Variable], known: dict[Variable, Any]) -> FunctionGraph:
@@ -217,34 +235,37 @@ def with_cheap_choices_selected(graph: FunctionGraph) -> FunctionGraph:
     It cannot where a branch holds but formulas of scalars, or of arrays whose lengths are known.
     """
     while True:
-        always = _needed(graph.outputs, set(graph.inputs))
-        inputs = set(graph.inputs)
-        cheap = {
-            node
-            for node in graph.toposort()
-            if isinstance(node.op, IfElse) and _is_cheap(node, always, inputs)
-        }
-        if not cheap:
+        order = graph.toposort()
+        always = always_needed(order, graph.outputs)
+        settled = {*graph.inputs, *(v for node in always for v in node.outputs)}
+        cheap = [isinstance(node.op, IfElse) and _is_cheap(node, settled) for node in order]
+        if not any(cheap):
             return graph
-        new: dict[Variable, Variable] = {v: v for v in graph.inputs}
-        for node in graph.toposort():
-            if node in cheap:
-                condition, *values = rebuild(node.inputs, new)
-                first, second = node.op.branches((condition, *values))
-                holds = condition if condition.dtype == "bool" else ew.neq(condition, 0)
-                for v, a, b in zip(node.outputs, first, second, strict=True):
-                    new[v] = ew.switch(holds, a, b)
-        graph = FunctionGraph(graph.inputs, rebuild(graph.outputs, new))
+        graph = FunctionGraph(graph.inputs, _selected(graph, cheap))
 
 
-def _is_cheap(node: Apply, always: set[Apply], inputs: set[Variable]) -> bool:
-    if any(v.type.shape != u.type.shape for v, u in zip(*node.op.branches(node.inputs), strict=True)):
+def _selected(graph: FunctionGraph, chosen: Sequence[bool]) -> list[Variable]:
+    """The outputs with some choices made selections; `chosen` says which of the nodes in order."""
+    turn = iter(chosen)
+
+    def each(node: Apply) -> Sequence[Variable] | None:
+        if not next(turn):
+            return None
+        condition = node.inputs[0] if node.inputs[0].dtype == "bool" else ew.neq(node.inputs[0], 0)
+        return [ew.switch(condition, a, b) for a, b in zip(*node.op.branches(node.inputs), strict=True)]
+
+    return rebuild(graph.outputs, {v: v for v in graph.inputs}, each=each)
+
+
+def _is_cheap(node: Apply, settled: set[Variable]) -> bool:
+    if any(None in v.type.shape for v in (*node.inputs, *node.outputs)):
+        return False
+    if any(a.type.shape != b.type.shape for a, b in zip(*node.op.branches(node.inputs), strict=True)):
         return False
     cost = 0
-    only_here = [inner for inner in toposort(node.inputs[1:], stop=inputs) if inner not in always]
-    for inner in only_here:
+    for inner in toposort(node.inputs[1:], stop=settled):
         known = all(None not in v.type.shape for v in (*inner.inputs, *inner.outputs))
         if not known or not isinstance(inner.op, ew.Elementwise | DimShuffle):
             return False
         cost += getattr(inner.op, "cost", 0)
-    return cost <= _CHEAP and all(None not in v.type.shape for v in node.outputs)
+    return cost <= _CHEAP

@@ -82,7 +82,8 @@ from probgraph.engine.ops.linalg import (
     tril,
     triu,
 )
-from probgraph.engine.ops.random import DISTRIBUTIONS, next_state
+from probgraph.engine.ops.random import DISTRIBUTIONS
+from probgraph.engine.ops.random_op import next_state
 from probgraph.engine.ops.reduce import all, any, logsumexp, max, mean, min, prod, std, sum, var
 from probgraph.engine.ops.shape import (
     alloc,

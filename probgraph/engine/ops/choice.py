@@ -103,6 +103,41 @@ def conditions(order: Sequence[Apply], ends: Sequence[Variable]) -> dict[Variabl
     return found
 
 
+def always_needed(order: Sequence[Apply], ends: Sequence[Variable]) -> set[Apply]:
+    """The nodes that `ends` need whatever the conditions: outright, or in both branches of a choice."""
+    ways: dict[Variable, set[Conditions]] = {v: {()} for v in ends}
+    found: set[Apply] = set()
+    for node in reversed(order):
+        mine = _together({way for v in node.outputs for way in ways.get(v, ())})
+        if () in mine:
+            found.add(node)
+        for position, v in enumerate(node.inputs):
+            if v.owner is not None:
+                added = branch_of(node, position)
+                ways.setdefault(v, set()).update(way + added for way in mine)
+    return found
+
+
+#: a value is followed through so many choices; one that is needed in more ways counts as not needed in some
+_MANY = 16
+
+
+def _together(ways: set[Conditions]) -> set[Conditions]:
+    """Ways to need a value, those that differ in whether one condition holds taken together."""
+    waiting = sorted(ways, key=len, reverse=True)
+    kept: set[Conditions] = set()
+    while waiting:
+        way = waiting.pop()
+        if any(way[:length] in kept for length in range(len(way) + 1)):
+            continue
+        if way and (other := (*way[:-1], (way[-1][0], not way[-1][1]))) in kept:
+            kept.discard(other)
+            waiting.append(way[:-1])
+        elif len(kept) < _MANY:
+            kept.add(way)
+    return kept
+
+
 def branch_of(node: Apply, position: int) -> Conditions:
     """The condition that a node adds to those of its own under which it reads an input."""
     if not isinstance(node.op, IfElse) or position == 0:
