@@ -9,8 +9,9 @@ array(6.)
 
 from types import SimpleNamespace
 
-from probgraph.engine import gradient, ifelse, printing, tensor
+from probgraph.engine import gradient, graph, ifelse, printing, tensor
 from probgraph.engine import scanning as scan_module
+from probgraph.engine.assertions import Assert, CheckAndRaise, Print, assert_op
 from probgraph.engine.callable import Function
 from probgraph.engine.config import config
 from probgraph.engine.debug_mode import DebugModeError
@@ -39,28 +40,59 @@ from probgraph.engine.graph import (
 from probgraph.engine.inner_graph import OpFromGraph
 from probgraph.engine.inputs import In, Out, Param, UnusedInputError
 from probgraph.engine.modes import Mode, get_default_mode, get_mode, register_mode
-from probgraph.engine.op import Op
 from probgraph.engine.printing import debugprint, pp, pprint
 from probgraph.engine.random_streams import MRG_RandomStreams
 from probgraph.engine.scanning import foldl, foldr, map, reduce, scan, scan_checkpoints
 from probgraph.engine.shared import SharedVariable, shared
 from probgraph.engine.tensor import as_tensor_variable
 from probgraph.engine.types import TensorType
+from probgraph.engine.user_ops import FromFunctionOp, KernelOp, Op, as_op, scalar_op
 from probgraph.engine.vectorize import vectorize, vectorize_graph
 
 change_flags = config.change_flags
 dprint = debugprint
+compile = SimpleNamespace(
+    Function=Function,
+    In=In,
+    Mode=Mode,
+    OpFromGraph=OpFromGraph,
+    Out=Out,
+    SharedVariable=SharedVariable,
+    as_op=as_op,
+    builders=SimpleNamespace(OpFromGraph=OpFromGraph),
+    debugmode=SimpleNamespace(DebugModeError=DebugModeError),
+    function=function,
+    mode=SimpleNamespace(
+        Mode=Mode, get_default_mode=get_default_mode, get_mode=get_mode, register_mode=register_mode
+    ),
+    ops=SimpleNamespace(FromFunctionOp=FromFunctionOp, as_op=as_op),
+    shared=shared,
+)
+gof = SimpleNamespace(
+    Apply=Apply,
+    Constant=Constant,
+    FunctionGraph=FunctionGraph,
+    MissingInputError=MissingInputError,
+    Op=Op,
+    Variable=Variable,
+    graph=graph,
+)
+raise_op = SimpleNamespace(Assert=Assert, CheckAndRaise=CheckAndRaise, assert_op=assert_op)
 sandbox = SimpleNamespace(rng_mrg=SimpleNamespace(MRG_RandomStreams=MRG_RandomStreams))
 
 __all__ = [
     "Apply",
+    "Assert",
+    "CheckAndRaise",
     "Constant",
     "DebugModeError",
     "DisconnectedInputError",
+    "FromFunctionOp",
     "Function",
     "FunctionGraph",
     "GradientError",
     "In",
+    "KernelOp",
     "Lop",
     "MissingInputError",
     "Mode",
@@ -69,14 +101,18 @@ __all__ = [
     "OpFromGraph",
     "Out",
     "Param",
+    "Print",
     "Rop",
     "SharedVariable",
     "TensorType",
     "UnusedInputError",
     "Variable",
+    "as_op",
     "as_tensor_variable",
+    "assert_op",
     "change_flags",
     "clone",
+    "compile",
     "config",
     "debugprint",
     "dprint",
@@ -85,8 +121,10 @@ __all__ = [
     "function",
     "get_default_mode",
     "get_mode",
+    "gof",
     "grad",
     "gradient",
+    "graph",
     "graph_replace",
     "hessian",
     "ifelse",
@@ -95,9 +133,11 @@ __all__ = [
     "pp",
     "pprint",
     "printing",
+    "raise_op",
     "reduce",
     "register_mode",
     "sandbox",
+    "scalar_op",
     "scan",
     "scan_checkpoints",
     "scan_module",

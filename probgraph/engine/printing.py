@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
+from probgraph.engine.assertions import Print  # noqa: F401  Theano's place for it
 from probgraph.engine.graph import Apply, Constant, FunctionGraph, Variable, constant_text
 from probgraph.engine.ops.elementwise import Elementwise
 from probgraph.engine.ops.index import INDEX, Gather, IncSubtensor, Subtensor

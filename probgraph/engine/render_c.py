@@ -51,6 +51,7 @@ C_TYPES = {
 }
 _SUFFIX = {"float32": "f", "complex64": "f"}
 _REDUCTION = {"add": "+", "mul": "*"}
+_DEFINED = re.compile(r"\b(\w+)\s*\([^;{}]*\)\s*\{")
 _CALLED = re.compile(r"(?<![\w.])([a-z][a-z0-9_]*)\(")
 #: what a template may call that needs no prototype
 _BUILT_IN = {"isinf", "sizeof"}
@@ -123,8 +124,10 @@ class Renderer:
         if function.support:
             self.support[function.support] = None
         text = template.format(*args, f=_SUFFIX.get(operand, ""), t=C_TYPES[dtype])
+        own = _DEFINED.findall(function.support)  # a function of the user's may have any name
         for name in _CALLED.findall(template.replace("{f}", _SUFFIX.get(operand, ""))):
-            if not name.startswith(("pg_", "__builtin")) and name not in _BUILT_IN:
+            known = name.startswith(("pg_", "__builtin")) or name in _BUILT_IN or name in own
+            if not known:
                 self._declare(name, len(args), operand, dtype)
         # Small integers are computed as int in C: the result must wrap as NumPy's does.
         return (

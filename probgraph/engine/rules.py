@@ -23,7 +23,9 @@ import numpy as np
 
 import probgraph.engine.operators  # noqa: F401  patterns are written with operators
 from probgraph.engine.array_rules import ARRAYS
+from probgraph.engine.assertions import CheckAndRaise
 from probgraph.engine.graph import Apply, Constant, Variable, rebuild, tensor_constant, toposort
+from probgraph.engine.matrix_rules import LIBRARY, MATRICES, STABLE_MATRICES
 from probgraph.engine.op import KernelCall, Op, Pointwise, Reduction, Scatter
 from probgraph.engine.ops.elementwise import (
     Elementwise,
@@ -376,10 +378,16 @@ FAST_COMPILE = [Pass("fold", FOLD)]
 #: the least to compute
 FAST_RUN = [
     Pass("stabilize", [*INLINE, *FOLD, *STABLE]),
-    Pass("simplify", [*FOLD, *STABLE, *ALGEBRA, *ARRAYS]),
+    Pass("simplify", [*FOLD, *STABLE, *ALGEBRA, *ARRAYS, *MATRICES]),
 ]
 #: what a graph needs before it can become loops; STABLE would put the composites together again
-DECOMPOSE = [Pass("decompose", [*FOLD, *DECOMPOSITION, *ALGEBRA, *ARRAYS])]
+DECOMPOSE = [Pass("decompose", [*FOLD, *DECOMPOSITION, *ALGEBRA, *ARRAYS, *LIBRARY])]
+
+
+#: for graphs that are trusted: `Mode("c", [*FAST_RUN, *WITHOUT_ASSERTIONS])`
+WITHOUT_ASSERTIONS = [
+    Pass("without assertions", [OpRule("assertion → its value", CheckAndRaise, lambda node: node.inputs[0])])
+]
 
 
 def stabilized(outputs: Sequence[Variable], keep: Sequence[Variable] = ()) -> dict[Variable, Variable]:

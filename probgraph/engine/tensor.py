@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import probgraph.engine.operators
 from probgraph.engine import random_streams, raw_random
+from probgraph.engine.assertions import Assert, CheckAndRaise, assert_op
 from probgraph.engine.autodiff import grad
 from probgraph.engine.ops.elementwise import *  # every row; some get a fuller form just below
 
@@ -161,6 +162,7 @@ nnet = SimpleNamespace(
     sigmoid_binary_crossentropy=sigmoid_binary_crossentropy,
     categorical_crossentropy=categorical_crossentropy,
 )
+opt = SimpleNamespace(Assert=Assert, assert_op=assert_op)
 slinalg = SimpleNamespace(cholesky=cholesky, solve_triangular=solve_triangular)
 nlinalg = SimpleNamespace(trace=trace, diag=diag, matrix_dot=matrix_dot)
 extra_ops = SimpleNamespace(repeat=repeat, diff=diff, to_one_hot=to_one_hot, squeeze=squeeze)
