@@ -25,7 +25,6 @@ import probgraph.engine.operators  # noqa: F401  patterns are written with opera
 from probgraph.engine.array_rules import ARRAYS
 from probgraph.engine.assertions import CheckAndRaise
 from probgraph.engine.graph import Apply, Constant, Variable, rebuild, tensor_constant, toposort
-from probgraph.engine.matrix_rules import LIBRARY, MATRICES, STABLE_MATRICES
 from probgraph.engine.op import KernelCall, Op, Pointwise, Reduction, Scatter
 from probgraph.engine.ops.elementwise import (
     Elementwise,
