@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
-SCRIPTS = sorted(file.name for file in EXAMPLES.glob("*.py"))
+SCRIPTS = sorted(file.relative_to(EXAMPLES).as_posix() for file in EXAMPLES.rglob("*.py"))
 MATPLOTLIB = importlib.util.find_spec("matplotlib") is not None
 
 
