@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from probgraph.engine.closing import ClosedGraph
+from probgraph.engine.config import config
 from probgraph.engine.execute import Executable, Run
 from probgraph.engine.explain import Explanation, explanation
 from probgraph.engine.graph import FunctionGraph, Variable
 from probgraph.engine.inputs import Check, In, argument_check
 from probgraph.engine.modes import Mode
+from probgraph.engine.printing import debugprint
 from probgraph.engine.profile import Profile
 from probgraph.engine.shared import Container, SharedVariable
 
@@ -122,7 +124,11 @@ class Function:
         arrays = [check(value) for check, value in zip(self._checks, args, strict=True)] if args else []
         for container in self._containers:
             arrays.append(container.value)
-        results = self._run(arrays)
+        try:
+            results = self._run(arrays)
+        except Exception as error:
+            error.add_note(self._failing_call(arrays))
+            raise
         if self._updated:
             count = self._count
             for container, value in zip(self._updated, results[count:], strict=True):
@@ -135,7 +141,11 @@ class Function:
         subset = kwargs.pop("output_subset", None)
         arrays = self._arguments(args, kwargs)
         arrays.extend(container.value for container in self._containers)
-        results = self._run(arrays)
+        try:
+            results = self._run(arrays)
+        except Exception as error:
+            error.add_note(self._failing_call(arrays))
+            raise
         for container, value in zip(self._updated, results[self._count :], strict=True):
             container.value = value
         for container, value in self._restored:
@@ -164,6 +174,28 @@ class Function:
             else:
                 arrays.append(storage.value)
         return arrays
+
+    def _failing_call(self, arrays: Sequence[Any]) -> str:
+        """What an error in a run says of the call: the function, what it was given, what to try next."""
+        executable = self.maker.executable
+        given = [
+            f"{v}: {getattr(a, 'dtype', type(a).__name__)} of shape {np.shape(a)}"
+            for v, a in zip(executable.graph.inputs, arrays, strict=True)
+        ]
+        lines = [f"In the function {self.name}, which was given {'; '.join(given) or 'nothing'}"]
+        if executable.backend.startswith("C"):
+            lines.append(
+                "Hint: with mode='FAST_COMPILE' the graph runs in NumPy, op by op, and the error shows the shapes and"
+                " values that the failing op was given"
+            )
+        else:
+            lines.append("Hint: f.explain() shows the graph that ran, and how it came to be")
+        if config.exception_verbosity == "high":
+            graph = debugprint(executable.graph, print_type=True, file="str", limit=10_000)
+            lines.append(f"The graph:\n{graph}")
+        else:
+            lines.append("Hint: config.exception_verbosity = 'high' prints the graph here")
+        return "\n".join(lines)
 
     # ------------------------------------------------------------------------------------ finding inputs
 

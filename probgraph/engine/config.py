@@ -15,6 +15,8 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "floatX": ("float64", "float32"),
     "mode": ("FAST_RUN", "FAST_COMPILE", "DebugMode"),
     "on_unused_input": ("raise", "warn", "ignore"),
+    "compute_test_value": ("off", "ignore", "warn", "raise"),
+    "exception_verbosity": ("low", "high"),
 }
 
 
@@ -24,6 +26,8 @@ class Config:
     floatX: str
     mode: str
     on_unused_input: str
+    compute_test_value: str
+    exception_verbosity: str
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         for name, options in _OPTIONS.items():

@@ -6,7 +6,6 @@ rests that updates are simultaneous and that nobody's array changes behind their
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -17,7 +16,7 @@ from probgraph.engine.graph import FunctionGraph, Variable
 from probgraph.engine.rewrite import Pass, run_passes
 from probgraph.engine.run_graph import numpy_function
 from probgraph.engine.staged import StagedGraph, is_hosted, with_cheap_choices_selected
-from probgraph.engine.toolchain import NoCompilerError
+from probgraph.engine.toolchain import NoCompilerError, warn_without_compiler
 
 Run = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
@@ -80,7 +79,7 @@ def c_or_numpy(graph: FunctionGraph) -> tuple[Run, str, CompiledGraph | None]:
             return _in_stages(graph)
         compiled = CompiledGraph(graph)
     except NoCompilerError as error:
-        _warn_once(str(error))
+        warn_without_compiler(error, "functions run in NumPy, which is slow.")
         return numpy_run(graph), f"NumPy, because no C compiler was found: {error}", None
     except NotImplementedError as error:
         return numpy_run(graph), f"NumPy, because an operation has no C: {error}", None
@@ -101,15 +100,3 @@ def _in_stages(graph: FunctionGraph) -> tuple[Run, str, CompiledGraph | None]:
         return numpy_run(graph), reasons[0], None
     compiled = staged.last if isinstance(staged.last, CompiledGraph) else None
     return staged, f"C, with Python in between for {', '.join(staged.hosted)}", compiled
-
-
-_warned = False
-
-
-def _warn_once(error: str) -> None:
-    global _warned
-    if _warned:
-        return
-    _warned = True
-    # The error carries the remedy; the level is that of the line that called `function`.
-    warnings.warn(f"{error}. Until then functions run in NumPy, which is slow.", RuntimeWarning, stacklevel=6)

@@ -16,6 +16,7 @@ from probgraph.engine import loops
 from probgraph.engine.graph import Apply, Constant, FunctionGraph, Variable, rebuild
 from probgraph.engine.loops import Compute, Expr, Failure, Literal, Load, Name, Require, ScalarFunction
 from probgraph.engine.op import Loop, Pointwise, Reduction
+from probgraph.engine.run_graph import explanation
 from probgraph.engine.types import TensorType
 
 _INTEGER = {
@@ -51,12 +52,14 @@ class Lengths:
         self._lengths: dict[Variable, tuple[Expr, ...]] = {}
         self._checked: set[Any] = set()
         self._outside: dict[Variable, Variable] = {}
+        self._node: Apply | None = None
         for v in graph.inputs:
             self._lengths[v] = tuple(self._parameter() if n is None else loops.integer(n) for n in _static(v))
         self._add(graph)
 
     def _add(self, graph: FunctionGraph) -> None:
         for node in graph.toposort():
+            self._node = node
             shapes = self._loop(node) if isinstance(node.op, Loop) else node.op.shapes(self, node)
             for v, lengths in zip(node.outputs, shapes, strict=True):
                 self._lengths[v] = tuple(
@@ -135,33 +138,34 @@ class Lengths:
             f"{who.op}: Input dimension mis-match. ({_names(who)} have lengths {{0}} and {{1}} along an axis)"
         )
         if isinstance(a, Literal) and isinstance(b, Literal):
-            raise Failure(ValueError, message).error(n.value for n in given)
+            raise Failure(ValueError, message, _origin(who)).error(n.value for n in given)
         if not isinstance(a, Name) or (isinstance(b, Name) and _number(b) > _number(a)):
             a, b = b, a
         if isinstance(a, Name) and not _mentions(b, a.name):
-            self._check(Require(Compute(loops._EQ, (a, b), "bool"), 0, given), ValueError, message)
+            self._check(Require(Compute(loops._EQ, (a, b), "bool"), 0, given), ValueError, message, who)
             self._stands_for[a.name] = b
             return b
-        self._check(Require(loops.equal(a, b), 0, given), ValueError, message)
+        self._check(Require(loops.equal(a, b), 0, given), ValueError, message, who)
         return a
 
     def require(self, condition: Expr, exception: type[Exception], message: str, *values: Expr) -> None:
         if isinstance(condition, Literal):
             if not condition.value:
-                raise Failure(exception, message).error(getattr(v, "value", "?") for v in values)
+                failure = Failure(exception, message, _origin(self._node))
+                raise failure.error(getattr(v, "value", "?") for v in values)
             return
-        self._check(Require(condition, 0, values), exception, message)
+        self._check(Require(condition, 0, values), exception, message, self._node)
 
-    def _check(self, check: Require, exception: type[Exception], message: str) -> None:
+    def _check(self, check: Require, exception: type[Exception], message: str, who: Apply | None) -> None:
         key = (check.condition, message)
         if key not in self._checked:
             self._checked.add(key)
-            check.failure = self.failure(exception, message)
+            check.failure = self.failure(exception, message, who)
             self.checks.append(check)
 
-    def failure(self, exception: type[Exception], message: str) -> int:
-        """The number under which the program reports this failure."""
-        self.failures.append(Failure(exception, message))
+    def failure(self, exception: type[Exception], message: str, who: Apply | None = None) -> int:
+        """The number under which the program reports this failure of a node."""
+        self.failures.append(Failure(exception, message, _origin(who)))
         return len(self.failures)
 
     def integer(self, v: Variable) -> Expr:
@@ -222,6 +226,10 @@ class Lengths:
 
     def literal(self, value: Any, dtype: str) -> Expr:
         return Literal(value, dtype)
+
+
+def _origin(who: Apply | None) -> str:
+    return "" if who is None else explanation(who)
 
 
 def loop_parts(

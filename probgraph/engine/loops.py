@@ -219,17 +219,24 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What a failing Require or Call means: the exception and its message, with {0}, {1} for the values."""
+    """What a failing Require or Call means: the exception and its message, with {0}, {1} for the values.
+
+    `origin` says what in the user's program led to it; the exception carries it as a note.
+    """
 
     exception: type[Exception]
     message: str
+    origin: str = ""
 
     def error(self, values: Iterable[Any] = ()) -> Exception:
         """The exception; a message may hold braces of its own, so only the numbered places are filled."""
         message = self.message
         for k, value in enumerate(values):
             message = message.replace(f"{{{k}}}", str(value))
-        return self.exception(message)
+        error = self.exception(message)
+        if self.origin:
+            error.add_note(self.origin)
+        return error
 
 
 @dataclass

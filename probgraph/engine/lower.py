@@ -428,6 +428,7 @@ class _Level:
         """The task itself, all its loops being open."""
         statements = self.scalars.scope.statements
         index = task.at(task.index)
+        self.scalars.computes_for(task.node)
         match task.kind:
             case "store" | "copy":
                 value = self._define(task, index)
@@ -454,7 +455,7 @@ class _Level:
                 ranks = task.node.op.ranks(task.node)
                 places = [self._part(v, index, rank) for v, rank in zip(arguments, ranks, strict=True)]
                 buffers, offsets = zip(*places, strict=True)
-                code = self.table.failure(exception, message)
+                code = self.table.failure(exception, message, task.node)
                 written = buffers[len(task.node.inputs) :]
                 statements.append(Call(kernel, buffers, offsets, sizes, code, written))
             case "loop":

@@ -49,18 +49,22 @@ class _Nesting:
 
     def __init__(self) -> None:
         self._nested = 0
+        #: whose formula is being asked, for what is said if it fails
+        self.node: Apply | None = None
 
     def element(self, reader: Any, v: Variable, index: tuple[Expr, ...]) -> Expr:
         """The element by its op's formula."""
         if self._nested >= self._DEEPEST:
             raise _TooDeep(v, index)
         self._nested += 1
+        before, self.node = self.node, v.owner
         try:
             if self._nested > 1:
                 return v.owner.op.element(reader, v.owner, index)
             return self.unnested(lambda: v.owner.op.element(reader, v.owner, index), reader)
         finally:
             self._nested -= 1
+            self.node = before
 
     def unnested(self, ask: Callable[[], Expr], reader: Any) -> Expr:
         """What `ask` returns, however deep its requests are."""
@@ -122,6 +126,10 @@ class Scalars:
 
     def is_name(self, name: str) -> bool:
         return name in self._depth_of
+
+    def computes_for(self, node: Apply | None) -> None:
+        """Says whose value is asked for, so that a failure can name it."""
+        self._nesting.node = node
 
     def written_here(self, buffer: str) -> None:
         """Says that a buffer is written anew in each round of the loop that is open."""
@@ -239,7 +247,8 @@ class Scalars:
             return
         scope = self.scopes[self.depth(condition)]
         scope.known[key] = condition
-        scope.statements.append(Require(condition, self.table.failure(exception, message), values))
+        code = self.table.failure(exception, message, self._nesting.node)
+        scope.statements.append(Require(condition, code, values))
 
     def atom(self, e: Expr) -> Expr:
         """An index as a name or a small sum; what it takes work to compute is computed once."""

@@ -124,6 +124,25 @@ def needed_compiler() -> Compiler:
     return compiler
 
 
+_said_without_compiler = False
+
+
+def warn_without_compiler(error: NoCompilerError, meanwhile: str) -> None:
+    """Say, once in a process, what happens without a compiler; the error carries the remedy.
+
+    A UserWarning at the first line up the stack that is not this package's.
+    """
+    global _said_without_compiler
+    if _said_without_compiler:
+        return
+    _said_without_compiler = True
+    package = __name__.partition(".")[0]
+    level, frame = 1, sys._getframe(0)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(f"{error}. Until then {meanwhile}", stacklevel=level)
+
+
 @functools.cache
 def _find_compiler(wanted: str | None, path: str) -> Compiler | None:
     if wanted is not None:

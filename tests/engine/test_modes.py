@@ -23,6 +23,7 @@ from probgraph.engine import (
     pp,
     register_mode,
     shared,
+    toolchain,
 )
 from probgraph.engine.debug_mode import agree
 from probgraph.engine.execute import numpy_run
@@ -119,10 +120,10 @@ def test_without_a_compiler_it_says_so_once_and_runs(monkeypatch):
         raise NoCompilerError("no C compiler was found")
 
     monkeypatch.setattr(execute, "CompiledGraph", no_compiler)
-    monkeypatch.setattr(execute, "_warned", False)
+    monkeypatch.setattr(toolchain, "_said_without_compiler", False)
     x = T.dscalar("x")
     with pytest.warns(
-        RuntimeWarning, match="no C compiler was found. Until then functions run in NumPy"
+        UserWarning, match="no C compiler was found. Until then functions run in NumPy"
     ) as caught:
         f, g = function([x], x + 1, mode="FAST_RUN"), function([x], x + 2, mode="FAST_RUN")
     assert len(caught) == 1 and "\n" not in str(caught[0].message)

@@ -19,7 +19,6 @@ from probgraph.model import log_density as module
 from probgraph.model.checks import explanation, term_values
 from probgraph.model.layout import Layout
 from probgraph.model.log_density import compiled_rows, log_density
-from probgraph.samplers import without_compiler
 
 Y = np.array([28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0])
 SIGMA = np.array([15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0])
@@ -98,7 +97,7 @@ def test_without_a_compiler_it_is_the_same_and_says_so_once(make, monkeypatch):
 
     monkeypatch.setattr(module, "compile_density", absent)
     monkeypatch.setattr(module, "compile_rows", absent)
-    monkeypatch.setattr(without_compiler, "_said", False)
+    monkeypatch.setattr(toolchain, "_said_without_compiler", False)
     with pytest.warns(UserWarning, match="no C compiler here.*run in NumPy.*slower") as caught:
         slow, layout = log_density(model)
     assert caught[0].filename == __file__
@@ -124,7 +123,7 @@ def test_a_failed_cholesky_is_no_density_with_or_without_a_compiler(monkeypatch)
         raise toolchain.NoCompilerError("no C compiler here")
 
     monkeypatch.setattr(module, "compile_density", absent)
-    monkeypatch.setattr(without_compiler, "_said", True)
+    monkeypatch.setattr(toolchain, "_said_without_compiler", True)
     slow, _ = log_density(model)
     for density in (compiled, slow):
         logp, gradient = density([0.6])

@@ -24,7 +24,7 @@ REMEDY = "`pip install probgraph[compiler]`"
 @pytest.fixture
 def no_compiler(monkeypatch):
     monkeypatch.setenv("PROBGRAPH_CC", "")
-    monkeypatch.setattr(without_compiler, "_said", False)
+    monkeypatch.setattr(toolchain, "_said_without_compiler", False)
     monkeypatch.setattr(
         chains, "compile_kernel", toolchain.needed_compiler
     )  # the compiled one is loaded already
@@ -210,7 +210,7 @@ def test_chains_of_a_python_density_are_those_of_the_c_kernel(no_compiler, monke
 
 
 def test_nothing_is_said_where_there_is_a_compiler(monkeypatch):
-    monkeypatch.setattr(without_compiler, "_said", False)
+    monkeypatch.setattr(toolchain, "_said_without_compiler", False)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         without_compiler.warn_if_no_compiler()
