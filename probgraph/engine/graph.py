@@ -117,6 +117,12 @@ class Constant(Variable):
             self._signature = (self.type, content, self.literal)
         return self._signature
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Made anew: read-only again, and without a signature that may hold an address of this process.
+        tag = getattr(self, "_tag", None)
+        state = (None, {"_tag": tag}) if tag is not None else None
+        return Constant, (self.type, self.data, self.name, self.literal), state
+
     def clone(self, name: str | None = None) -> Constant:
         return Constant(self.type, self.data, name or self.name, self.literal)
 
@@ -366,6 +372,10 @@ class FunctionGraph:
     def __init__(self, inputs: Sequence[Variable], outputs: Sequence[Variable]) -> None:
         self.inputs = list(inputs)
         self.outputs = list(outputs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Each node after what it reads: so that pickling goes through a deep graph without recursion.
+        return {"inputs": self.inputs, "_order": self._order, "outputs": self.outputs}
 
     def toposort(self) -> list[Apply]:
         return self._order
