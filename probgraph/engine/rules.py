@@ -25,6 +25,7 @@ import probgraph.engine.operators  # noqa: F401  patterns are written with opera
 from probgraph.engine.array_rules import ARRAYS
 from probgraph.engine.assertions import CheckAndRaise
 from probgraph.engine.graph import Apply, Constant, Variable, rebuild, tensor_constant, toposort
+from probgraph.engine.matrix_rules import LIBRARY, MATRICES, STABLE_MATRICES
 from probgraph.engine.op import KernelCall, Op, Pointwise, Reduction, Scatter
 from probgraph.engine.ops.elementwise import (
     Elementwise,
@@ -52,6 +53,7 @@ from probgraph.engine.ops.elementwise import (
     sub,
     true_div,
 )
+from probgraph.engine.ops.matrices import Composite
 from probgraph.engine.ops.reduce import LogSumExp, Reduce, Softmax, restored
 from probgraph.engine.ops.shape import (
     Alloc,
@@ -72,7 +74,9 @@ def _computed(node: Apply) -> list[Variable] | None:
     """The results of constants, unless they are much larger than what they come from."""
     if not all(isinstance(v, Constant) for v in node.inputs):
         return None
-    if not isinstance(node.op, Pointwise | Reduction | Scatter | KernelCall | LogSumExp | Softmax):
+    if not isinstance(
+        node.op, Pointwise | Reduction | Scatter | KernelCall | LogSumExp | Softmax | Composite
+    ):
         return None  # an operation of the user's may do more than compute
     if (
         isinstance(node.op, DimShuffle)
@@ -240,6 +244,8 @@ STABLE = [
     Rule(sqrt(x * x), abs(x)),
     Rule(x / abs(x), sgn(x)),
     Rule(abs(x) / x, sgn(x)),
+    # matrices
+    *STABLE_MATRICES,
 ]
 
 # ------------------------------------------------------------------------------------ computing less
