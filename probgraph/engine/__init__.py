@@ -39,7 +39,15 @@ from probgraph.engine.graph import (
 )
 from probgraph.engine.inner_graph import OpFromGraph
 from probgraph.engine.inputs import In, Out, Param, UnusedInputError
-from probgraph.engine.modes import Mode, get_default_mode, get_mode, register_mode
+from probgraph.engine.modes import (
+    Mode,
+    MonitorMode,
+    NanGuardMode,
+    get_default_mode,
+    get_mode,
+    register_mode,
+)
+from probgraph.engine.monitor import detect_nan
 from probgraph.engine.printing import debugprint, pp, pprint
 from probgraph.engine.random_streams import MRG_RandomStreams
 from probgraph.engine.scanning import foldl, foldr, map, reduce, scan, scan_checkpoints
@@ -96,6 +104,8 @@ __all__ = [
     "Lop",
     "MissingInputError",
     "Mode",
+    "MonitorMode",
+    "NanGuardMode",
     "NullTypeGradError",
     "Op",
     "OpFromGraph",
@@ -115,6 +125,7 @@ __all__ = [
     "compile",
     "config",
     "debugprint",
+    "detect_nan",
     "dprint",
     "foldl",
     "foldr",

@@ -91,7 +91,8 @@ class Function:
 
     def _connect(self, closed: ClosedGraph) -> None:
         """Everything a call needs, worked out once."""
-        run = self.maker.executable.run
+        executable = self.maker.executable
+        run = executable.run if self.profile is None else self.profile.timed_by_op(executable)
         wanted = self._layout.count + len(closed.updated)
         if wanted < len(closed.graph.outputs):  # a copy without updates
             run = _first_of(run, wanted)

@@ -13,7 +13,7 @@ from typing import Any
 
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "floatX": ("float64", "float32"),
-    "mode": ("FAST_RUN", "FAST_COMPILE", "DebugMode"),
+    "mode": ("FAST_RUN", "FAST_COMPILE", "DebugMode", "NanGuardMode"),
     "on_unused_input": ("raise", "warn", "ignore"),
     "compute_test_value": ("off", "ignore", "warn", "raise"),
     "exception_verbosity": ("low", "high"),
