@@ -11,9 +11,11 @@ import probgraph.engine.tensor as T
 from probgraph.engine.barriers import zero_grad
 from probgraph.engine.function import function
 from probgraph.engine.graph import toposort
+from probgraph.engine.ifelse import ifelse
 from probgraph.engine.inner_graph import OpFromGraph
 from probgraph.engine.loop_op import Scan
 from probgraph.engine.op import Op
+from probgraph.engine.ops.random import DISTRIBUTIONS
 from probgraph.engine.scanning import scan, until
 from probgraph.engine.shared import shared
 from probgraph.engine.types import TensorType
@@ -268,6 +270,46 @@ def test_an_op_without_a_rule_is_looped_over():
     value = RNG.normal(size=(4, 3))
     np.testing.assert_allclose(a.eval({wide: value}), value * 2)
     np.testing.assert_allclose(b.eval({wide: value}), np.cumsum(value, 1))
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+def test_choices(mode):
+    c, x, y = T.dscalar("c"), T.dvector("x"), T.dvector("y")
+    z = ifelse(c > 0, x, y)
+    wide, many = T.dmatrix("wide"), T.dvector("many")
+    a, b = RNG.normal(size=(4, 3)), RNG.normal(size=3)
+    one = function([c, wide, y], vectorize_graph(z, {x: wide}), mode=mode)
+    assert one(1.0, a, b).tolist() == a.tolist()
+    assert one(-1.0, a, b).tolist() == [b.tolist()] * 4
+    each = function([many, wide, y], vectorize_graph(z, {x: wide, c: many}), mode=mode)
+    signs = np.array([1.0, -1, 1, -1])
+    np.testing.assert_array_equal(each(signs, a, b), np.where(signs[:, None] > 0, a, b))
+    assert function([many, x, y], vectorize_graph(z, {c: many}), mode=mode)(signs, b, 2 * b)[
+        1
+    ].tolist() == list(2 * b)
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+def test_draws_differ_from_element_to_element(mode):
+    rng = shared(np.random.default_rng(5))
+    m, s = T.dvector("m"), T.dscalar("s")
+    row = DISTRIBUTIONS["normal"]
+    after, draws = row.from_state(rng, m, s)
+    after, sized = row.from_state(after, m, 1.0, size=(2, 3))
+    wide, scales = T.dmatrix("wide"), T.dvector("scales")
+    *many, last = vectorize_graph([draws, sized + s, after], {m: wide, s: scales})
+    f = function([wide, scales], many, updates={rng: last}, mode=mode)
+    centre = np.arange(20000.0)[:, None] + np.array([0, 1e5, 2e5])
+    scale = np.full(20000, 2.0)
+    first, second = f(centre, scale)
+    assert first.shape == (20000, 3) and second.shape == (20000, 2, 3)
+    noise = first - centre
+    np.testing.assert_allclose(noise.mean(0), 0, atol=0.06)
+    np.testing.assert_allclose(np.cov(noise.T), 4 * np.eye(3), atol=0.15)
+    rest = (second - centre[:, None] - 2).reshape(20000, 6)
+    np.testing.assert_allclose(np.cov(rest.T), np.eye(6), atol=0.05)
+    assert abs(np.corrcoef(noise[:-1, 0], noise[1:, 0])[0, 1]) < 0.03
+    assert not np.array_equal(f(centre, scale)[0], first)
 
 
 def test_loops_that_end_by_themselves():

@@ -15,6 +15,7 @@ import numpy as np
 from probgraph.engine.graph import Apply, Variable
 from probgraph.engine.op import Choice
 from probgraph.engine.ops import elementwise as ew
+from probgraph.engine.ops.shape import dimshuffle, in_batch
 from probgraph.engine.types import TensorType, describe
 
 #: the conditions under which a variable is needed, outermost first: pairs of a scalar and whether it must hold
@@ -62,6 +63,20 @@ class IfElse(Choice):
             ew.zeros_like(condition),
             *(gated(g, ((condition, True),), v) for g, v in zip(cotangents, first, strict=True)),
             *(gated(g, ((condition, False),), v) for g, v in zip(cotangents, second, strict=True)),
+        ]
+
+    def batched(self, node: Apply, inputs: Sequence[Variable]) -> list[Variable] | None:
+        """With one condition for all a choice between batches; with one for each element both are computed."""
+        if not all(isinstance(v.type, TensorType) for v in inputs):
+            return None
+        condition = inputs[0]
+        first, second = self.branches(in_batch(node, inputs))
+        if condition.ndim == 0:
+            return choice(condition, first, second)
+        holds = ew.neq(condition, 0)
+        return [
+            ew.switch(dimshuffle(holds, (0, *("x",) * (a.ndim - 1))), a, b)
+            for a, b in zip(first, second, strict=True)
         ]
 
 

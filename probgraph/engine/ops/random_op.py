@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from probgraph.engine.config import config
-from probgraph.engine.graph import Constant, Variable
-from probgraph.engine.op import Hosted, as_variable
-from probgraph.engine.ops.shape import as_lengths
+from probgraph.engine.graph import Apply, Constant, Variable
+from probgraph.engine.op import Hosted, as_variable, behind_batch
+from probgraph.engine.ops.shape import as_lengths, batch_length
 from probgraph.engine.random_types import LENGTHS, GeneratorType, drawn, is_generator, state_words
 from probgraph.engine.shared import SharedVariable, shared
 from probgraph.engine.types import COMPLEX, DTYPES, FLOATS, TensorType, describe, promote
@@ -195,6 +195,23 @@ class RandomOp(Hosted):
 
     def vjp(self, cotangents: Any, outputs: Any, inputs: Any) -> list[None]:
         return [None] * len(inputs)
+
+    def batched(self, node: Apply, inputs: Sequence[Variable]) -> list[Variable] | None:
+        """Draws for each element of the batch, one after another from the one state."""
+        state, size, parameters = self._split(inputs)
+        old_state, _, old = self._split(node.inputs)
+        if state.type != old_state.type or any(n.ndim for n in size or ()):
+            return None
+        leading = [v.ndim - p.rank for v, p in zip(old, self.distribution.parameters, strict=True)]
+        rank = max(leading, default=0) if size is None else len(size)
+        wide = [
+            behind_batch(new, v, v.ndim + rank - mine)
+            for new, v, mine in zip(parameters, old, leading, strict=True)
+        ]
+        if size is None:
+            return self(state, *wide)
+        count = as_lengths([batch_length(node, inputs)], self.distribution.name)
+        return RandomOp(self.distribution, self.dtype, len(size) + 1)(state, *count, *size, *wide)
 
 
 def next_state(draws: Variable) -> Variable:
