@@ -172,47 +172,9 @@ def atleast_1d(x: Any) -> Variable:
     return x if x.ndim else shape.dimshuffle(x, "x")
 
 
-def diff(x: Any, n: int = 1, axis: int = -1) -> Variable:
-    """Differences of neighbours along an axis, taken n times."""
-    x = as_variable(x)
-    (place,) = normalized_axes("diff", axis, x.ndim)
-    before = (slice(None),) * place
-    for _ in range(n):
-        x = x[(*before, slice(1, None))] - x[(*before, slice(None, -1))]
-    return x
-
-
 def ptp(x: Any, axis: Axis = None) -> Variable:
     """The range along an axis: the largest less the smallest."""
     return reduce.max(x, axis) - reduce.min(x, axis)
-
-
-def _first_place(x: Any, axis: int | None, keepdims: bool, best: Any) -> Variable:
-    x = as_variable(x)
-    if axis is None:
-        x = shape.flatten(x) if x.ndim != 1 else x
-        if keepdims:
-            raise NotImplementedError("argmax and argmin with keepdims need an axis")
-    (place,) = normalized_axes("argmax", 0 if axis is None else axis, x.ndim)
-    n = shape.length(x, place)
-    places = shape.arange(n).dimshuffle(("x",) * place + (0,) + ("x",) * (x.ndim - place - 1))
-    found = ew.eq(x, best(x, place, keepdims=True)) | ew.isnan(x)
-    return reduce.min(ew.switch(found, places, ew.cast(n, "int64")), place, keepdims=keepdims)
-
-
-def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Variable:
-    """Where the first of the largest elements along an axis is (the first nan, if there is one)."""
-    return _first_place(x, axis, keepdims, reduce.max)
-
-
-def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Variable:
-    """Where the first of the smallest elements along an axis is (the first nan, if there is one)."""
-    return _first_place(x, axis, keepdims, reduce.min)
-
-
-def max_and_argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> list[Variable]:
-    """The largest element along an axis, and its place."""
-    return [reduce.max(x, axis, keepdims), argmax(x, axis, keepdims)]
 
 
 def repeat(x: Any, repeats: int, axis: int | None = None) -> Variable:

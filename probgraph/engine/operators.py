@@ -11,8 +11,8 @@ from typing import Any
 
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
+from probgraph.engine.ops import cumulative, index, linalg, masks, reduce, selection, shape, sorting
 from probgraph.engine.ops import elementwise as ew
-from probgraph.engine.ops import index, linalg, reduce, shape
 from probgraph.engine.run_graph import evaluate
 from probgraph.engine.types import TensorType
 
@@ -120,6 +120,16 @@ _METHODS: dict[str, Callable[..., Any]] = {
     "std": reduce.std,
     "max": reduce.max,
     "min": reduce.min,
+    "argmax": selection.argmax,
+    "argmin": selection.argmin,
+    "argsort": sorting.argsort,
+    "compress": lambda self, condition, axis=None: masks.compress(condition, self, axis),
+    "cumprod": cumulative.cumprod,
+    "cumsum": cumulative.cumsum,
+    "nonzero": masks.nonzero,
+    "nonzero_values": masks.nonzero_values,
+    "searchsorted": sorting.searchsorted,
+    "sort": sorting.sort,
     "any": reduce.any,
     "all": reduce.all,
     "dot": linalg.dot,

@@ -132,10 +132,10 @@ def _part(op: Subtensor, inputs: Sequence[Variable]) -> list[Piece]:
         if entry == INDEX:
             entries.append(_scalar(next(given)))
             continue
-        for present in (entry.start, entry.stop):
+        for present in (entry.start, entry.stop, entry.step is None):
             if present:
                 next(given)
-        step = "" if entry.step == 1 else f":{entry.step}"
+        step = "" if entry.step == 1 else f":{'int64' if entry.step is None else entry.step}"
         entries.append(f"{'int64' if entry.start else ''}:{'int64' if entry.stop else ''}{step}")
     return [x, "[", *_listed(entries), "]"]
 

@@ -21,8 +21,6 @@ from probgraph.engine.compositions import (  # isort: skip
     add,
     addbroadcast,
     allclose,
-    argmax,
-    argmin,
     atleast_1d,
     batched_dot,
     betaln,
@@ -30,7 +28,6 @@ from probgraph.engine.compositions import (  # isort: skip
     categorical_crossentropy,
     ceil_intdiv,
     diag,
-    diff,
     divmod,
     elu,
     eye,
@@ -45,7 +42,6 @@ from probgraph.engine.compositions import (  # isort: skip
     log_softmax,
     logit,
     matrix_dot,
-    max_and_argmax,
     mul,
     ones_like,
     ptp,
@@ -70,6 +66,7 @@ from probgraph.engine.constructors import CONSTRUCTORS, as_tensor_variable, cons
 from probgraph.engine.derivatives import Lop, Rop, hessian, hessian_vector_product, jacobian, verify_grad
 from probgraph.engine.graph import Constant as TensorConstant
 from probgraph.engine.graph import Variable as TensorVariable
+from probgraph.engine.ops.cumulative import cumprod, cumsum, diff
 from probgraph.engine.ops.index import inc_subtensor, set_subtensor, take
 from probgraph.engine.ops.linalg import (
     cholesky,
@@ -83,9 +80,11 @@ from probgraph.engine.ops.linalg import (
     tril,
     triu,
 )
+from probgraph.engine.ops.masks import bincount, compress, flatnonzero, nonzero, nonzero_values, unique
 from probgraph.engine.ops.random import DISTRIBUTIONS
 from probgraph.engine.ops.random_op import next_state
 from probgraph.engine.ops.reduce import all, any, logsumexp, max, mean, min, prod, std, sum, var
+from probgraph.engine.ops.selection import argmax, argmin, max_and_argmax, put_along_axis, take_along_axis
 from probgraph.engine.ops.shape import (
     alloc,
     arange,
@@ -109,6 +108,7 @@ from probgraph.engine.ops.shape import (
     transpose,
     zeros,
 )
+from probgraph.engine.ops.sorting import argsort, argtopk, searchsorted, sort, topk, topk_and_argtopk
 from probgraph.engine.shared import SharedVariable as TensorSharedVariable
 from probgraph.engine.types import TensorType
 
@@ -165,7 +165,17 @@ nnet = SimpleNamespace(
 opt = SimpleNamespace(Assert=Assert, assert_op=assert_op)
 slinalg = SimpleNamespace(cholesky=cholesky, solve_triangular=solve_triangular)
 nlinalg = SimpleNamespace(trace=trace, diag=diag, matrix_dot=matrix_dot)
-extra_ops = SimpleNamespace(repeat=repeat, diff=diff, to_one_hot=to_one_hot, squeeze=squeeze)
+extra_ops = SimpleNamespace(
+    bincount=bincount,
+    compress=compress,
+    cumprod=cumprod,
+    cumsum=cumsum,
+    diff=diff,
+    repeat=repeat,
+    searchsorted=searchsorted,
+    squeeze=squeeze,
+    to_one_hot=to_one_hot,
+)
 shared_randomstreams = SimpleNamespace(RandomStreams=random_streams.RandomStreams)
 random = SimpleNamespace(
     **DISTRIBUTIONS,

@@ -27,6 +27,7 @@ from probgraph.engine.op import (
     same_lengths,
 )
 from probgraph.engine.ops import elementwise as ew
+from probgraph.engine.ops.masks import MatchesMask, matching, places
 from probgraph.engine.ops.shape import (
     arange,
     dimshuffle,
@@ -41,11 +42,12 @@ from probgraph.engine.types import INTEGERS, TensorType, broadcast_shapes, descr
 
 @dataclass(frozen=True)
 class Slice:
-    """A slice with a known step; whether it has a start and a stop (each then is an input of the op)."""
+    """A slice: whether it has a start and a stop, each then being an input of the op, and its step. A step of None
+    is an input too, the third."""
 
     start: bool = False
     stop: bool = False
-    step: int = 1
+    step: int | None = 1
 
 
 INDEX = "index"
@@ -61,7 +63,8 @@ def _bounds(entries: Sequence[Entry], scalars: Sequence[Any]) -> list[Any]:
             result.append(next(given))
         else:
             start = next(given) if entry.start else None
-            result.append((start, next(given) if entry.stop else None, entry.step))
+            stop = next(given) if entry.stop else None
+            result.append((start, stop, next(given) if entry.step is None else entry.step))
     return result
 
 
@@ -87,8 +90,10 @@ def _part_shape(x: Variable, entries: Sequence[Entry], scalars: Sequence[Variabl
                 )
             continue
         bounds = item[:2]
-        if bounds == (None, None) and item[2] in (1, -1):
+        if bounds == (None, None) and isinstance(item[2], int) and item[2] in (1, -1):
             lengths.append(n)
+        elif not isinstance(item[2], int):
+            lengths.append(None)
         elif n is not None and all(b is None or isinstance(b, Constant) for b in bounds):
             key = slice(*(None if b is None else int(b.data) for b in bounds), item[2])
             lengths.append(len(range(*key.indices(n))))
@@ -106,10 +111,12 @@ def _clipped(bound: Expr, n: Expr, low: Expr, high: Expr) -> Expr:
 
 
 def _slice_range(
-    reader: LengthReader, n: Expr, item: tuple[Variable | None, Variable | None, int]
-) -> tuple[Expr, Expr]:
-    """The first place and the number of places of a slice of an axis of length n."""
+    reader: LengthReader, n: Expr, item: tuple[Variable | None, Variable | None, int | Variable]
+) -> tuple[Expr, Expr, Expr]:
+    """The first place, the number of places and the step of a slice of an axis of length n."""
     start, stop, step = item
+    if not isinstance(step, int):
+        return _unknown_range(reader, n, start, stop, reader.integer(step))
     if step > 0:
         first = loops.ZERO if start is None else _clipped(reader.integer(start), n, loops.ZERO, n)
         last = n if stop is None else _clipped(reader.integer(stop), n, loops.ZERO, n)
@@ -120,7 +127,27 @@ def _slice_range(
         last = none if stop is None else _clipped(reader.integer(stop), n, none, end)
         span = loops.subtract(first, last)
     count = loops.divide(loops.add(span, loops.integer(abs(step) - 1)), loops.integer(abs(step)))
-    return first, count if span == n and abs(step) == 1 else loops.maximum(count, loops.ZERO)
+    count = count if span == n and abs(step) == 1 else loops.maximum(count, loops.ZERO)
+    return first, count, loops.integer(step)
+
+
+def _unknown_range(
+    reader: LengthReader, n: Expr, start: Variable | None, stop: Variable | None, step: Expr
+) -> tuple[Expr, Expr, Expr]:
+    """`_slice_range` for a step that is known at the call only."""
+    reader.require(
+        loops.less(loops.ZERO, loops.multiply(step, step)), ValueError, "slice step cannot be zero"
+    )
+    back = loops.less(step, loops.ZERO)
+    low = loops.choose(back, loops.integer(-1), loops.ZERO)
+    high = loops.choose(back, loops.subtract(n, loops.ONE), n)
+    first = loops.choose(back, high, low) if start is None else _clipped(reader.integer(start), n, low, high)
+    last = loops.choose(back, low, high) if stop is None else _clipped(reader.integer(stop), n, low, high)
+    span = loops.subtract(last, first)
+    span = loops.choose(back, loops.subtract(loops.ZERO, span), span)
+    stride = loops.maximum(loops.maximum(step, loops.subtract(loops.ZERO, step)), loops.ONE)
+    count = loops.divide(loops.add(span, loops.subtract(stride, loops.ONE)), stride)
+    return first, loops.maximum(count, loops.ZERO), step
 
 
 def _checked(reader: ValueReader, x: Variable, axis: int, i: Expr, n: Expr) -> Expr:
@@ -151,9 +178,9 @@ class _Basic:
         for axis, n in enumerate(lengths):
             item = items[axis] if axis < len(items) else (None, None, 1)
             if isinstance(item, tuple):
-                first, count = _slice_range(reader, n, item)
+                first, count, step = _slice_range(reader, n, item)
                 counts.append(count)
-                steps.append(_strided(first, item[2]))
+                steps.append(_strided(first, step))
             else:
                 steps.append(_fixed(x, axis, item, n))
 
@@ -164,8 +191,8 @@ class _Basic:
         return tuple(counts), place
 
 
-def _strided(first: Expr, step: int) -> Callable[[ValueReader, Any], Expr]:
-    return lambda values, rounds: loops.add(first, loops.multiply(next(rounds), loops.integer(step)))
+def _strided(first: Expr, step: Expr) -> Callable[[ValueReader, Any], Expr]:
+    return lambda values, rounds: loops.add(first, loops.multiply(next(rounds), step))
 
 
 def _fixed(x: Variable, axis: int, item: Variable, n: Expr) -> Callable[[ValueReader, Any], Expr]:
@@ -173,7 +200,7 @@ def _fixed(x: Variable, axis: int, item: Variable, n: Expr) -> Callable[[ValueRe
 
 
 class Subtensor(_Basic, Pointwise):
-    """`x[...]` by integers and slices. Integers and bounds are inputs; steps belong to the op."""
+    """`x[...]` by integers and slices. Integers, bounds and unknown steps are inputs; known steps are the op's."""
 
     __props__ = ("entries",)
 
@@ -221,7 +248,7 @@ class Subtensor(_Basic, Pointwise):
 def _entry_text(entry: Entry) -> str:
     if entry == INDEX:
         return "int64"
-    step = "" if entry.step == 1 else str(entry.step)
+    step = "" if entry.step == 1 else "int64" if entry.step is None else str(entry.step)
     return f"{'int64' if entry.start else ''}:{'int64' if entry.stop else ''}:{step}"
 
 
@@ -426,7 +453,7 @@ def _by_gathering(
     places: dict[int, Variable] = {}
     for axis, item in enumerate(_bounds(entries, scalars)):
         if isinstance(item, tuple):
-            given = [b for b in item[:2] if b is not None]
+            given = [b for b in item if isinstance(b, Variable)]
             if any(b.ndim for b in given):
                 return None
             slices.append(entries[axis])
@@ -545,25 +572,18 @@ def _is_array(item: Any) -> bool:
     return isinstance(item, list | tuple) or (isinstance(item, np.ndarray) and item.ndim > 0)
 
 
-def _index_array(item: Any) -> list[Variable]:
-    """An index array as integer variables; a constant mask as the places where it is true."""
+def _index_array(item: Any) -> Variable:
+    """An index array as a variable of integers, or a mask."""
     if not isinstance(item, Variable):
         given = np.asarray(item)
         if given.size == 0 and not isinstance(item, np.ndarray):
             given = given.astype("int64")
-        if given.dtype == bool:
-            return [as_variable(places) for places in np.nonzero(given)]
         item = as_variable(given)
-    if item.dtype == "bool":
-        raise NotImplementedError(
-            f"indexing by the symbolic mask {item}: its result has no known length;"
-            f" use switch(mask, x, 0), or a constant NumPy mask"
-        )
-    if item.dtype not in INTEGERS:
+    if item.dtype not in INTEGERS and item.dtype != "bool":
         raise IndexError(
-            f"only integers, slices, None, ... and integer arrays are indices; {item} is {item.dtype}"
+            f"only integers, slices, None, ... and arrays of integers or booleans are indices; {item} is {item.dtype}"
         )
-    return [item]
+    return item
 
 
 def _scalar(item: Any) -> Variable:
@@ -573,38 +593,67 @@ def _scalar(item: Any) -> Variable:
     return ew.cast(v, "int64")
 
 
-def _expanded(x: Variable, key: Any) -> list[Any]:
-    """The key as a list with an item for every axis: Ellipsis spelled out, masks made arrays."""
+def _is_mask(item: Any) -> bool:
+    return isinstance(item, Variable) and item.dtype == "bool"
+
+
+def _width(item: Any) -> int:
+    """How many axes an item of a key indexes."""
+    return 0 if item is None or item is Ellipsis else item.ndim if _is_mask(item) else 1
+
+
+def _expanded(x: Variable, key: Any) -> tuple[Variable, list[Any]]:
+    """The key as a list with an item for every axis: Ellipsis spelled out, masks made arrays of places; and x,
+    checked to have the lengths of its masks."""
     items: list[Any] = []
     for item in key if isinstance(key, tuple) else (key,):
-        if isinstance(item, bool | np.bool_):
+        if isinstance(item, bool | np.bool_) or (isinstance(item, Variable | np.ndarray) and _is_truth(item)):
             raise IndexError("a single boolean is not an index here: use switch")
-        items.extend(_index_array(item) if _is_array(item) else [item])
-    used = sum(1 for i in items if i is not None and i is not Ellipsis)
+        items.append(_index_array(item) if _is_array(item) else item)
+    used = sum(map(_width, items))
     if sum(1 for i in items if i is Ellipsis) > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
     if used > x.ndim:
         raise IndexError(f"too many indices for {x}: it has {x.ndim} dimensions, {used} were indexed")
     fill = [slice(None)] * (x.ndim - used)
     at = next((k for k, i in enumerate(items) if i is Ellipsis), None)
-    return items + fill if at is None else items[:at] + fill + items[at + 1 :]
+    items = items + fill if at is None else items[:at] + fill + items[at + 1 :]
+    result: list[Any] = []
+    axis = 0
+    for item in items:
+        if _is_mask(item):
+            x = matching(x, item, axis)
+            result.extend(places(item))
+        else:
+            result.append(item)
+        axis += _width(item)
+    return x, result
+
+
+def _is_truth(item: Any) -> bool:
+    return item.ndim == 0 and item.dtype == "bool"
 
 
 def _entry(item: slice) -> tuple[Slice, list[Variable]]:
     step = 1 if item.step is None else item.step
-    if isinstance(step, Constant):
-        step = int(step.data)
+    if isinstance(step, Constant) and step.ndim == 0:
+        step = step.data.item()
+    scalars = [_scalar(b) for b in (item.start, item.stop) if b is not None]
     if not isinstance(step, int | np.integer):
-        raise NotImplementedError("a slice's step is a Python int; for a symbolic one index with arange(...)")
+        return Slice(item.start is not None, item.stop is not None, None), [*scalars, _scalar(step)]
     if step == 0:
         raise ValueError("slice step cannot be zero")
-    scalars = [_scalar(b) for b in (item.start, item.stop) if b is not None]
     return Slice(item.start is not None, item.stop is not None, int(step)), scalars
 
 
 def get_item(x: Variable, key: Any) -> Variable:
-    """`x[key]` with NumPy's meaning, for integers, slices, None, Ellipsis and integer arrays."""
-    items = _expanded(x, key)
+    """`x[key]` with NumPy's meaning, for integers, slices, None, Ellipsis, integer arrays and masks.
+
+    All of them may be symbolic, bounds and steps of slices too. An index that does not exist is an IndexError: at
+    once where the lengths are known, else at the call.
+    """
+    given = x
+    x, items = _expanded(x, key)
     by_arrays = any(isinstance(i, Variable) and i.ndim > 0 for i in items)
     entries: list[Entry] = []
     scalars: list[Variable] = []
@@ -636,9 +685,9 @@ def get_item(x: Variable, key: Any) -> Variable:
     if by_arrays:
         places = tuple(axis for axis, a in enumerate(after) if isinstance(a, Variable))
         result = Gather(places)(result, *(after[axis] for axis in places))
-    elif result is x:
-        return x
-    result.tag.indexed = (x, key)
+    elif result is x:  # all of it, to read or to write
+        result = Subtensor((Slice(),) if x.ndim else ())(x)
+    result.tag.indexed = (given, key)
     return result
 
 
@@ -647,13 +696,37 @@ def _write(part: Variable, y: Any, set: bool, who: str) -> Variable:
     indexed = getattr(found, "indexed", None)
     if indexed is None:
         raise TypeError(f"{who}: x must be the result of a subtensor operation, as in {who}(x[2:5], y)")
-    x, _ = indexed
+    x, key = indexed
     y = (
         as_variable(y)
         if isinstance(y, Variable | np.ndarray | np.generic)
         else as_variable(np.asarray(y, x.dtype))
     )
-    return _written_back(part, x, y, set)
+    selected = _under_mask(x, key, y, set)
+    return _written_back(part, x, y, set) if selected is None else selected
+
+
+def _under_mask(x: Variable, key: Any, y: Variable, set: bool) -> Variable | None:
+    """`x` written where a symbolic mask says, as a choice for each element: it needs no list of places, and so
+    fuses with what is around. None unless `y` is the same for all places, or another array under the same mask."""
+    mask = key[0] if isinstance(key, tuple) and len(key) == 1 else key
+    if not _is_mask(mask) or isinstance(mask, Constant) or mask.ndim == 0:
+        return None
+    rest = x.ndim - mask.ndim
+    source, its = getattr(getattr(y, "_tag", None), "indexed", (None, None))
+    if its is mask and source.type.shape == x.type.shape and source.ndim == x.ndim:
+        y = source
+    elif y.ndim <= rest:
+        for mine, n in zip(y.type.shape[::-1], x.type.shape[::-1], strict=False):
+            if mine != 1 and mine != n:
+                return None
+    else:
+        return None
+    if np.result_type(x.dtype, y.dtype) != x.dtype:
+        raise TypeError(f"cannot write {y.dtype} into {x.dtype} without losing precision: cast first")
+    y = ew.cast(y, x.dtype)
+    checked = matching(x, mask, 0)
+    return ew.switch(shape_padright(mask, rest), y if set else checked + y, checked)
 
 
 def _written_back(part: Variable, x: Variable, y: Variable, set: bool) -> Variable:
@@ -667,6 +740,8 @@ def _written_back(part: Variable, x: Variable, y: Variable, set: bool) -> Variab
             current = IncSubtensor(node.op.entries, set)(inner, y, *node.inputs[1:])
         case Gather():
             current = IncGather(node.op.axes, set)(inner, y, *node.inputs[1:])
+        case MatchesMask():  # the very same elements
+            current = y
         case _:  # new axes
             order = node.op.order
             y = dimshuffle(y, ("x",) * (len(order) - y.ndim) + tuple(range(y.ndim)))

@@ -126,7 +126,6 @@ def test_out_of_bounds_is_an_index_error():
 
 def test_what_is_no_index():
     m = TensorType("float64", (None, None))("m")
-    mask = TensorType("bool", (None,))("mask")
     with pytest.raises(IndexError, match="too many indices for m: it has 2 dimensions, 3 were indexed"):
         m[0, 0, 0]
     with pytest.raises(IndexError, match="only integers"):
@@ -135,8 +134,6 @@ def test_what_is_no_index():
         m[..., ...]
     with pytest.raises(IndexError, match="single boolean"):
         m[True]
-    with pytest.raises(NotImplementedError, match="symbolic mask mask.*use switch"):
-        m[mask]
     with pytest.raises(ValueError, match="step cannot be zero"):
         m[::0]
     with pytest.raises(TypeError, match="set_subtensor: x must be the result of a subtensor operation"):
