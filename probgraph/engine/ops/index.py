@@ -602,9 +602,10 @@ def _width(item: Any) -> int:
     return 0 if item is None or item is Ellipsis else item.ndim if _is_mask(item) else 1
 
 
-def _expanded(x: Variable, key: Any) -> tuple[Variable, list[Any]]:
+def _expanded(x: Variable, key: Any) -> tuple[Variable, list[Any], bool]:
     """The key as a list with an item for every axis: Ellipsis spelled out, masks made arrays of places; and x,
-    checked to have the lengths of its masks."""
+    checked to have the lengths of its masks. Lastly whether an Ellipsis that stands for no axis is between indices:
+    to NumPy they are not adjacent then."""
     items: list[Any] = []
     for item in key if isinstance(key, tuple) else (key,):
         if isinstance(item, bool | np.bool_) or (isinstance(item, Variable | np.ndarray) and _is_truth(item)):
@@ -617,6 +618,9 @@ def _expanded(x: Variable, key: Any) -> tuple[Variable, list[Any]]:
         raise IndexError(f"too many indices for {x}: it has {x.ndim} dimensions, {used} were indexed")
     fill = [slice(None)] * (x.ndim - used)
     at = next((k for k, i in enumerate(items) if i is Ellipsis), None)
+    parted = (
+        at is not None and not fill and all(any(map(_is_index, s)) for s in (items[:at], items[at + 1 :]))
+    )
     items = items + fill if at is None else items[:at] + fill + items[at + 1 :]
     result: list[Any] = []
     axis = 0
@@ -627,7 +631,12 @@ def _expanded(x: Variable, key: Any) -> tuple[Variable, list[Any]]:
         else:
             result.append(item)
         axis += _width(item)
-    return x, result
+    return x, result, parted
+
+
+def _is_index(item: Any) -> bool:
+    """Whether an item is an integer or an array."""
+    return item is not None and not isinstance(item, slice)
 
 
 def _is_truth(item: Any) -> bool:
@@ -653,7 +662,7 @@ def get_item(x: Variable, key: Any) -> Variable:
     once where the lengths are known, else at the call.
     """
     given = x
-    x, items = _expanded(x, key)
+    x, items, parted = _expanded(x, key)
     by_arrays = any(isinstance(i, Variable) and i.ndim > 0 for i in items)
     entries: list[Entry] = []
     scalars: list[Variable] = []
@@ -685,6 +694,10 @@ def get_item(x: Variable, key: Any) -> Variable:
     if by_arrays:
         places = tuple(axis for axis, a in enumerate(after) if isinstance(a, Variable))
         result = Gather(places)(result, *(after[axis] for axis in places))
+        front, rank = result.owner.op._front(), max(after[axis].ndim for axis in places)
+        if parted and front:
+            own = range(front, front + rank)
+            result = dimshuffle(result, (*own, *(a for a in range(result.ndim) if a not in own)))
     elif result is x:  # all of it, to read or to write
         result = Subtensor((Slice(),) if x.ndim else ())(x)
     result.tag.indexed = (given, key)

@@ -118,7 +118,7 @@ def _check(results, expected, who):
         np.testing.assert_allclose(got, want, 1e-12, 1e-12, err_msg=f"{who} {number}")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=2000, deadline=None)
 @given(keys())
 def test_in_numpy(data):
     made = _programs(data)
