@@ -12,6 +12,7 @@ library: each writes to a name of its own and renames it into place. No locks.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -181,7 +182,8 @@ def _identify(command: tuple[str, ...]) -> Compiler | None:
         return None
     family = "clang" if "clang" in said else "gcc" if "Free Software Foundation" in said else "other"
     compiler = Compiler(command, said.strip(), family)
-    _write(note, json.dumps({"version": compiler.version, "family": family}).encode())
+    with contextlib.suppress(OSError):  # a full disk: it will be asked again
+        _write(note, json.dumps({"version": compiler.version, "family": family}).encode())
     return compiler
 
 
@@ -375,7 +377,7 @@ def _write(path: Path, content: bytes) -> None:
         raise
 
 
-def _sound(library: Path) -> bool:
+def is_sound(library: Path) -> bool:
     """Is the library there, and the same bytes as were written? (Loading half a library may crash Python.)"""
     try:
         return library.with_suffix(".ok").read_text() == hashlib.sha256(library.read_bytes()).hexdigest()
@@ -384,6 +386,11 @@ def _sound(library: Path) -> bool:
 
 
 # --- compile and load
+
+_UNWRITABLE = (
+    "the cache cannot be written (is the disk full? `python -m probgraph.engine cache clear` empties it, and"
+    " PROBGRAPH_CACHE can name another directory)"
+)
 
 
 def compile_library(c_text: str, name: str = "program") -> Path:
@@ -399,16 +406,19 @@ def compile_library(c_text: str, name: str = "program") -> Path:
     features = sorted(_processor()[1])
     key = hashlib.sha256(repr((facts, features)).encode("utf-8", "surrogatepass")).hexdigest()
     library = cache_directory() / (key + LIBRARY_SUFFIX)
-    if not _sound(library):
+    if not is_sound(library):
         _build(compiler, c_text, name, library)
     return library
 
 
 def _build(compiler: Compiler, c_text: str, name: str, library: Path) -> None:
     c_path = library.with_suffix(".c")
-    _write(c_path, c_text.encode("utf-8"))
-    handle, temporary = tempfile.mkstemp(dir=library.parent, prefix=".new-", suffix=LIBRARY_SUFFIX)
-    os.close(handle)
+    try:
+        _write(c_path, c_text.encode("utf-8"))
+        handle, temporary = tempfile.mkstemp(dir=library.parent, prefix=".new-", suffix=LIBRARY_SUFFIX)
+        os.close(handle)
+    except OSError as error:
+        raise CompileError(name, _UNWRITABLE, [], str(error), c_path) from error
     command = [*compiler.command, *compiler.flags, "-o", temporary, str(c_path), *compiler.link_flags]
     try:
         try:
@@ -420,10 +430,13 @@ def _build(compiler: Compiler, c_text: str, name: str, library: Path) -> None:
             raise CompileError(name, "the C compiler cannot be run", command, str(error), c_path) from error
         if status != 0:
             raise CompileError(name, f"the C compiler failed (status {status})", command, stderr, c_path)
-        digest = hashlib.sha256(Path(temporary).read_bytes()).hexdigest()
-        # The library first: a reader who comes between the two finds no match and builds its own.
-        os.replace(temporary, library)
-        _write(library.with_suffix(".ok"), digest.encode())
+        try:
+            digest = hashlib.sha256(Path(temporary).read_bytes()).hexdigest()
+            # The library first: a reader who comes between the two finds no match and builds its own.
+            os.replace(temporary, library)
+            _write(library.with_suffix(".ok"), digest.encode())
+        except OSError as error:
+            raise CompileError(name, _UNWRITABLE, command, str(error), c_path) from error
     finally:
         Path(temporary).unlink(missing_ok=True)
 
