@@ -93,6 +93,8 @@ class Reduce(Reduction):
         return f"{self.name.capitalize()}{{{', '.join(parts)}}}"
 
     def infer_type(self, x: Variable) -> list[TensorType]:
+        if x.dtype in COMPLEX and self.how.row in (ew.maximum, ew.minimum):
+            raise TypeError(f"{self.name} is not defined for complex numbers, which have no order: {x}")
         kept = [n for axis, n in enumerate(x.type.shape) if axis not in self.axis]
         return [TensorType(self.dtype, kept)]
 

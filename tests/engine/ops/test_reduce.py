@@ -170,3 +170,5 @@ def test_errors_say_who_and_what():
         reduce.mean(m, (0, -2))
     with pytest.raises(TypeError, match="logsumexp is not defined for complex"):
         reduce.logsumexp(as_variable(np.array([1j])))
+    with pytest.raises(TypeError, match="max is not defined for complex numbers"):
+        reduce.max(as_variable(np.array([1j])))
