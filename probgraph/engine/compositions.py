@@ -166,12 +166,6 @@ def addbroadcast(x: Any, *axes: int) -> Variable:
     return shape.specify_shape(x, [1 if a in axes else None for a in range(x.ndim)])
 
 
-def atleast_1d(x: Any) -> Variable:
-    """`x`, a scalar as a vector of length 1."""
-    x = as_variable(x)
-    return x if x.ndim else shape.dimshuffle(x, "x")
-
-
 def ptp(x: Any, axis: Axis = None) -> Variable:
     """The range along an axis: the largest less the smallest."""
     return reduce.max(x, axis) - reduce.min(x, axis)

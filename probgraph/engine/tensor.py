@@ -21,7 +21,6 @@ from probgraph.engine.compositions import (  # isort: skip
     add,
     addbroadcast,
     allclose,
-    atleast_1d,
     batched_dot,
     betaln,
     binary_crossentropy,
@@ -46,8 +45,6 @@ from probgraph.engine.compositions import (  # isort: skip
     ones_like,
     ptp,
     relu,
-    repeat,
-    roll,
     round,
     shape_padaxis,
     sigmoid_binary_crossentropy,
@@ -62,10 +59,24 @@ from probgraph.engine.compositions import (  # isort: skip
     vertical_stack,
     zeros_like,
 )
+from probgraph.engine.arrangements import (
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    atleast_Nd,
+    broadcast_arrays,
+    choose,
+    pad,
+    ravel_multi_index,
+    repeat,
+    roll,
+    unravel_index,
+)
 from probgraph.engine.constructors import CONSTRUCTORS, as_tensor_variable, constant, tensor
 from probgraph.engine.derivatives import Lop, Rop, hessian, hessian_vector_product, jacobian, verify_grad
 from probgraph.engine.graph import Constant as TensorConstant
 from probgraph.engine.graph import Variable as TensorVariable
+from probgraph.engine.grids import geomspace, linspace, logspace, meshgrid, mgrid, ogrid
 from probgraph.engine.ops.cumulative import cumprod, cumsum, diff
 from probgraph.engine.ops.index import inc_subtensor, set_subtensor, take
 from probgraph.engine.ops.linalg import (
@@ -109,6 +120,7 @@ from probgraph.engine.ops.shape import (
     zeros,
 )
 from probgraph.engine.ops.sorting import argsort, argtopk, searchsorted, sort, topk, topk_and_argtopk
+from probgraph.engine.order_statistics import cov, median, percentile, quantile
 from probgraph.engine.shared import SharedVariable as TensorSharedVariable
 from probgraph.engine.types import TensorType
 
@@ -171,6 +183,8 @@ extra_ops = SimpleNamespace(
     cumprod=cumprod,
     cumsum=cumsum,
     diff=diff,
+    ravel_multi_index=ravel_multi_index,
+    unravel_index=unravel_index,
     repeat=repeat,
     searchsorted=searchsorted,
     squeeze=squeeze,

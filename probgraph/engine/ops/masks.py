@@ -248,3 +248,28 @@ def unique(
     if return_counts:
         result.append(counts)
     return result[0] if len(result) == 1 else result
+
+
+# ------------------------------------------------------------------------------------ repeating
+
+
+class RepeatedPlaces(Hosted):
+    """Each of 0, 1, ..., n - 1 as many times as a vector of n counts says, or its only count."""
+
+    def infer_type(self, counts: Variable, n: Variable) -> list[TensorType]:
+        return [TensorType("int64", (None,))]
+
+    def numpy(self, counts: np.ndarray, n: np.ndarray) -> np.ndarray:
+        if counts.size not in (1, int(n)):
+            raise ValueError(f"repeat: {counts.size} counts for an axis of length {n}")
+        if counts.size and counts.min() < 0:
+            raise ValueError(f"repeat: a count is negative: {counts.min()}")
+        return np.repeat(np.arange(int(n)), counts)
+
+    def vjp(self, cotangents: Any, outputs: Any, inputs: Any) -> list[None]:
+        return [None, None]
+
+
+def repeated_places(counts: Variable, n: Variable) -> Variable:
+    """The places of n elements, each repeated by its count: an int64 vector."""
+    return RepeatedPlaces()(counts, n)
