@@ -48,6 +48,7 @@ from probgraph.engine.modes import (
     register_mode,
 )
 from probgraph.engine.monitor import detect_nan
+from probgraph.engine.pictures import d3viz, pydotprint
 from probgraph.engine.printing import debugprint, pp, pprint
 from probgraph.engine.random_streams import MRG_RandomStreams
 from probgraph.engine.scanning import foldl, foldr, map, reduce, scan, scan_checkpoints
@@ -59,6 +60,7 @@ from probgraph.engine.vectorize import vectorize, vectorize_graph
 
 change_flags = config.change_flags
 dprint = debugprint
+printing.pydotprint = pydotprint  # type: ignore[attr-defined]  # where Theano has it
 compile = SimpleNamespace(
     Function=Function,
     In=In,
@@ -124,6 +126,7 @@ __all__ = [
     "clone",
     "compile",
     "config",
+    "d3viz",
     "debugprint",
     "detect_nan",
     "dprint",
@@ -144,6 +147,7 @@ __all__ = [
     "pp",
     "pprint",
     "printing",
+    "pydotprint",
     "raise_op",
     "reduce",
     "register_mode",

@@ -20,6 +20,7 @@ from probgraph.engine.explain import Explanation, explanation
 from probgraph.engine.graph import FunctionGraph, Variable
 from probgraph.engine.inputs import Check, In, argument_check
 from probgraph.engine.modes import Mode
+from probgraph.engine.pictures import notebook_html
 from probgraph.engine.printing import debugprint
 from probgraph.engine.profile import Profile
 from probgraph.engine.shared import Container, SharedVariable
@@ -337,6 +338,9 @@ class Function:
     def __reduce__(self) -> tuple[Any, ...]:
         inputs = [_with_value(given, self[given.variable]) for given in self._inputs]
         return _restored, (inputs, self.maker.closed, self._layout, self.maker.mode, self.name)
+
+    def _repr_html_(self) -> str:
+        return notebook_html(self)
 
     def __repr__(self) -> str:
         return (

@@ -24,6 +24,7 @@ import numpy as np
 from probgraph.engine import loops
 from probgraph.engine.config import config
 from probgraph.engine.graph import Apply, Constant, FunctionGraph, Variable, tensor_constant
+from probgraph.engine.test_values import compute_test_value
 from probgraph.engine.types import TensorType, Type, literal_dtype
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ class Op:
     def __call__(self, *inputs: Any, name: str | None = None) -> Any:
         variables = self.prepare(inputs)
         node = Apply(self, variables, self.infer_type(*variables))
+        if config.compute_test_value != "off":
+            compute_test_value(node)
         if len(node.outputs) > 1:
             return list(node.outputs)
         node.outputs[0].name = name

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from probgraph.engine.config import config
 from probgraph.engine.graph import Constant, Variable
 from probgraph.engine.loop_op import Scan
 from probgraph.engine.op import as_variable
@@ -86,7 +87,8 @@ def scan(
 
     elements = [v for sequence in read for v in sequence.elements]
     earlier = [v for state in states if state is not None for v in state.arguments]
-    results = returned(fn(*elements, *earlier, *fixed))
+    with config.change_flags(compute_test_value="off"):  # what a step is given has no values
+        results = returned(fn(*elements, *earlier, *fixed))
     if not infos:
         states = [None] * len(results.outputs)
     if len(states) != len(results.outputs):
