@@ -13,6 +13,7 @@ import numpy as np
 import scipy.linalg
 import scipy.special
 
+from probgraph.engine.arrangements import repeat
 from probgraph.engine.barriers import zero_grad
 from probgraph.engine.ifelse import ifelse
 from probgraph.engine.inner_graph import OpFromGraph
@@ -142,6 +143,7 @@ ARRAYS: dict[str, list[Case]] = {
         Case("diff", cumulative.diff, np.diff, (M,)),
         Case("nonzero", lambda v: masks.nonzero(v > 0)[0], lambda v: np.nonzero(v > 0)[0], (V,)),
         Case("bincount", masks.bincount, np.bincount, (I,)),
+        Case("repeat by counts", lambda v, i: repeat(v, i), lambda v, i: np.repeat(v, i), (V, I)),
         Case("unique", masks.unique, np.unique, (V,)),
     ],
     "Products and diagonals": [
