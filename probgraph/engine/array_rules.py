@@ -75,7 +75,11 @@ def _shape_of(node: Apply) -> Variable | None:
     if None not in v.type.shape:
         return tensor_constant(v.type.shape, "int64")
     same = _same_shape(v)
-    return None if same is None else shape(same)
+    if same is not None:
+        return shape(same)
+    # An operation of a user's may say what lengths it makes, so that it need not run for them.
+    told = getattr(v.owner.op, "told_shape", None) if v.owner is not None else None
+    return None if told is None else told(v)
 
 
 def _one_length(node: Apply) -> Variable | None:

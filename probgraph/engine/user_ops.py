@@ -6,6 +6,7 @@ the rest, and run by NumPy where there is no compiler.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from probgraph.engine.loops import Expr, Kernel
 from probgraph.engine.no_gradient import DisconnectedType, NullType
 from probgraph.engine.op import Hosted, KernelCall, LengthReader, ValueReader, as_variable
 from probgraph.engine.ops.elementwise import DtypeRule, Elementwise, _floating, _promoted
+from probgraph.engine.ops.shape import as_length, shape, stack
 from probgraph.engine.types import TensorType, Type, describe
 
 
@@ -27,7 +29,8 @@ class Op(Hosted):
     `Apply(self, inputs, [output variables])`, or lists of types, `itypes` and `otypes`, instead; and
     `perform(self, node, inputs, output_storage)`, which puts result i into `output_storage[i][0]`. For gradients it
     defines `grad(self, inputs, output_gradients)` or `L_op(self, inputs, outputs, output_gradients)`, which return a
-    variable for each input (of NullType or DisconnectedType where there is none). `__props__` names the attributes
+    variable for each input (of NullType or DisconnectedType where there is none). `infer_shape(self, node, input_shapes)` may give the lengths
+    of the results, so that a graph that asks for these only need not run it. `__props__` names the attributes
     that make two of them equal; without it each object is an operation of its own. `default_output` is the place of
     the one result that a call gives, if there are several. An operation has no side effects: it changes its inputs
     only if it says so (`destroy_map`), and then is given copies.
@@ -126,6 +129,22 @@ class Op(Hosted):
             return v.type.filter(np.asarray(value) if isinstance(v.type, TensorType) else value)
         except TypeError as error:
             raise TypeError(f"{self}: result {place} of perform is not what was announced: {error}") from None
+
+    def told_shape(self, v: Variable) -> Variable | None:
+        """The shape of a result by `infer_shape`, as a vector; None if there is no such method."""
+        if not hasattr(self, "infer_shape"):
+            return None
+        node = v.owner
+        given = [tuple(shape(x)[a] for a in range(x.ndim)) for x in node.inputs]
+        newer = len(inspect.signature(self.infer_shape).parameters) == 3  # PyTensor's, with a graph in front
+        lengths = (self.infer_shape(None, node, given) if newer else self.infer_shape(node, given))[v.index]
+        if lengths is None:
+            return None
+        if len(lengths) != v.ndim:
+            raise ValueError(
+                f"{self}.infer_shape: {len(lengths)} lengths were told of {v}, which is {describe([v.type])}"
+            )
+        return stack([as_length(n, f"{self}.infer_shape") for n in lengths]) if lengths else None
 
     # ------------------------------------------------------------------------------------ differentiating
 
@@ -231,7 +250,8 @@ def as_op(
 ) -> Callable[[Callable[..., Any]], FromFunctionOp]:
     """A decorator that makes an operation of a function of arrays, of the given types of inputs and outputs.
 
-    There is no gradient. TypeError for inputs of other types. `infer_shape` is Theano's.
+    There is no gradient. TypeError for inputs of other types. `infer_shape(node, input_shapes)` may give the
+    lengths of the results.
 
     >>> scalar = TensorType("float64", ())
     >>> @as_op([scalar], [scalar])

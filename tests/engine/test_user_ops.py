@@ -270,6 +270,39 @@ def test_an_op_that_overwrites_its_input_is_given_a_copy():
     assert given.tolist() == X.tolist()
 
 
+def test_shapes_that_are_told_are_not_computed():
+    calls = []
+
+    class Padded(Op):
+        itypes = [T.dvector]
+        otypes = [T.dvector, T.dmatrix]
+
+        def perform(self, node, inputs, output_storage):
+            calls.append(1)
+            output_storage[0][0] = np.append(inputs[0], 0)
+            output_storage[1][0] = np.zeros((2, len(inputs[0])))
+
+        def infer_shape(self, node, input_shapes):
+            ((n,),) = input_shapes
+            return [(n + 1,), (2, n)]
+
+    class Newer(Padded):
+        def infer_shape(self, fgraph, node, input_shapes):
+            return Padded.infer_shape(self, node, input_shapes)
+
+    class Wrong(Padded):
+        def infer_shape(self, node, input_shapes):
+            return [(1, 2), (3,)]
+
+    for op in (Padded(), Newer()):
+        a, b = op(x)
+        f = function([x], [a.shape, b.shape, T.zeros(a.shape)])
+        assert [v.tolist() for v in f(X)] == [[4], [2, 3], [0] * 4] and calls == []
+        assert f.maker.executable.backend == "C"
+    with pytest.raises(ValueError, match="infer_shape: 2 lengths were told of Wrong.0"):
+        function([x], Wrong()(x)[0].shape)
+
+
 def test_missing_parts():
     class Nothing(Op):
         pass
