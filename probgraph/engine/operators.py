@@ -76,9 +76,43 @@ def _iterate(self: Variable) -> Iterator[Variable]:
     return (self[i] for i in range(known))
 
 
+#: NumPy's names of what has another one here
+_UFUNCS = {
+    "absolute": ew.abs,
+    "bitwise_and": ew.and_,
+    "bitwise_or": ew.or_,
+    "bitwise_xor": ew.xor,
+    "conjugate": ew.conj,
+    "divide": ew.true_div,
+    "equal": ew.eq,
+    "floor_divide": ew.int_div,
+    "greater": ew.gt,
+    "greater_equal": ew.ge,
+    "less": ew.lt,
+    "less_equal": ew.le,
+    "matmul": linalg.matmul,
+    "multiply": ew.mul,
+    "negative": ew.neg,
+    "not_equal": ew.neq,
+    "power": ew.pow,
+    "reciprocal": ew.reciprocal,
+    "remainder": ew.mod,
+    "rint": ew.round_half_to_even,
+    "sign": ew.sgn,
+    "square": ew.sqr,
+    "subtract": ew.sub,
+}
+
+
+def _ufunc(self: Variable, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+    """NumPy's own functions on variables are ours: np.exp(x), np.ones(3) * x."""
+    function = _UFUNCS.get(ufunc.__name__) or ew.TABLE.get(ufunc.__name__)
+    return NotImplemented if function is None or method != "__call__" or options else function(*inputs)
+
+
 # NumPy arrays on the left give way: `np.ones(3) * v` is a graph, not an array of objects.
 Variable.__array_priority__ = 1000
-Variable.__array_ufunc__ = None
+Variable.__array_ufunc__ = _ufunc
 Variable.__bool__ = _bool
 Variable.__len__ = _length
 Variable.__iter__ = _iterate
