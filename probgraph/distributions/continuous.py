@@ -320,4 +320,8 @@ class HalfFlat(Distribution):
         return as_variable(1.0)
 
 
-__all__ = [name for name, value in globals().items() if getattr(value, "__module__", "") == __name__ and name[0] != "_"]
+__all__ = [
+    name
+    for name, value in globals().items()
+    if getattr(value, "__module__", "") == __name__ and name[0] != "_"
+]

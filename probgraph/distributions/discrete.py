@@ -89,4 +89,8 @@ class Poisson(Distribution):
         return ew.floor(self.mu)
 
 
-__all__ = [name for name, value in globals().items() if getattr(value, "__module__", "") == __name__ and name[0] != "_"]
+__all__ = [
+    name
+    for name, value in globals().items()
+    if getattr(value, "__module__", "") == __name__ and name[0] != "_"
+]
