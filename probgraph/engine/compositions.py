@@ -17,7 +17,7 @@ from probgraph.engine.config import config
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
-from probgraph.engine.ops import linalg, reduce, shape
+from probgraph.engine.ops import reduce, shape
 from probgraph.engine.ops.reduce import Axis, normalized_axes
 from probgraph.engine.types import INTEGERS, describe
 
@@ -116,33 +116,6 @@ def full_like(model: Any, value: Any, dtype: str | None = None) -> Variable:
     return ew.fill(model, ew.cast(value, dtype or model.dtype))
 
 
-def eye(n: Any, m: Any = None, k: int = 0, dtype: str | None = None) -> Variable:
-    """Ones on the k-th diagonal of an (n, m) matrix, zeros elsewhere; floatX unless `dtype` is given."""
-    rows, columns = shape.arange(n), shape.arange(n if m is None else m)
-    on = ew.eq(shape.dimshuffle(rows, 0, "x") + k, shape.dimshuffle(columns, "x", 0))
-    return ew.cast(on, dtype or config.floatX)
-
-
-def identity_like(x: Any, dtype: str | None = None) -> Variable:
-    """Ones on the diagonal, in the shape (and dtype) of a matrix."""
-    x = as_variable(x)
-    if x.ndim != 2:
-        raise TypeError(f"identity_like takes a matrix, got {describe([x.type])}")
-    return eye(shape.length(x, 0), shape.length(x, 1), dtype=dtype or x.dtype)
-
-
-def diag(x: Any) -> Variable:
-    """The diagonal of a square matrix, or the diagonal matrix of a vector."""
-    x = as_variable(x)
-    if x.ndim == 2:
-        return linalg.diagonal(x)
-    if x.ndim != 1:
-        raise ValueError(f"diag takes a vector or a matrix, got {describe([x.type])}")
-    n = shape.length(x, 0)
-    column = shape.dimshuffle(x, 0, "x")
-    return ew.switch(eye(n, dtype="bool"), column, ew.zeros_like(column))
-
-
 def to_one_hot(y: Any, nb_class: Any, dtype: str | None = None) -> Variable:
     """Rows with a 1 at the place that `y` (a vector of integers) says: (n,) to (n, nb_class)."""
     y = as_variable(y)
@@ -237,47 +210,6 @@ def horizontal_stack(*matrices: Any) -> Variable:
 def vertical_stack(*matrices: Any) -> Variable:
     """Matrices one below the other."""
     return shape.join(0, *matrices)
-
-
-# ------------------------------------------------------------------------------------ products
-
-
-def tensordot(a: Any, b: Any, axes: int | Sequence[Any] = 2) -> Variable:
-    """Products summed over pairs of axes: the last `axes` of `a` with the first of `b`, or two lists of axes."""
-    a, b = as_variable(a), as_variable(b)
-    if isinstance(axes, int):
-        pairs = list(range(a.ndim - axes, a.ndim)), list(range(axes))
-    else:
-        pairs = tuple([side] if isinstance(side, int) else list(side) for side in axes)
-    left, right = ([axis % v.ndim for axis in side] for side, v in zip(pairs, (a, b), strict=True))
-    if len(left) != len(right):
-        raise ValueError(
-            f"tensordot: {len(left)} axes of the first and {len(right)} of the second were named"
-        )
-    rows = [axis for axis in range(a.ndim) if axis not in left]
-    columns = [axis for axis in range(b.ndim) if axis not in right]
-    result = [shape.length(a, axis) for axis in rows] + [shape.length(b, axis) for axis in columns]
-    shared = functools.reduce(lambda m, n: m * n, (shape.length(a, axis) for axis in left), 1)
-    a = shape.reshape(shape.dimshuffle(a, *rows, *left), [-1, shared])
-    b = shape.reshape(shape.dimshuffle(b, *right, *columns), [shared, -1])
-    return shape.reshape(linalg.dot(a, b), result)
-
-
-def batched_dot(a: Any, b: Any) -> Variable:
-    """Products of matrices (or of a matrix and a vector) for each index of the first axis."""
-    a, b = as_variable(a), as_variable(b)
-    if a.ndim != 3 or b.ndim not in (2, 3):
-        raise TypeError(
-            f"batched_dot takes (n, i, j) and (n, j, k) or (n, j), got {describe([a.type, b.type])}"
-        )
-    if b.ndim == 2:
-        return reduce.sum(a * shape.dimshuffle(b, 0, "x", 1), 2)
-    return reduce.sum(shape.dimshuffle(a, 0, 1, 2, "x") * shape.dimshuffle(b, 0, "x", 1, 2), 2)
-
-
-def matrix_dot(*matrices: Any) -> Variable:
-    """The product of several matrices, from left to right."""
-    return functools.reduce(linalg.dot, matrices)
 
 
 # ------------------------------------------------------------------------------------ neural networks

@@ -21,26 +21,21 @@ from probgraph.engine.compositions import (  # isort: skip
     add,
     addbroadcast,
     allclose,
-    batched_dot,
     betaln,
     binary_crossentropy,
     categorical_crossentropy,
     ceil_intdiv,
-    diag,
     divmod,
     elu,
-    eye,
     full_like,
     hard_sigmoid,
     horizontal_stack,
-    identity_like,
     iround,
     isclose,
     isfinite,
     largest,
     log_softmax,
     logit,
-    matrix_dot,
     mul,
     ones_like,
     ptp,
@@ -53,7 +48,6 @@ from probgraph.engine.compositions import (  # isort: skip
     softsign,
     split,
     stacklists,
-    tensordot,
     tile,
     to_one_hot,
     vertical_stack,
@@ -77,19 +71,42 @@ from probgraph.engine.derivatives import Lop, Rop, hessian, hessian_vector_produ
 from probgraph.engine.graph import Constant as TensorConstant
 from probgraph.engine.graph import Variable as TensorVariable
 from probgraph.engine.grids import geomspace, linspace, logspace, meshgrid, mgrid, ogrid
+from probgraph.engine.ops import linalg as _linalg
 from probgraph.engine.ops.cumulative import cumprod, cumsum, diff
 from probgraph.engine.ops.index import inc_subtensor, set_subtensor, take
 from probgraph.engine.ops.linalg import (
+    alloc_diag,
+    batched_dot,
+    batched_tensordot,
+    block_diag,
     cholesky,
+    det,
+    diag,
     diagonal,
     dot,
+    einsum,
+    eye,
+    fill_diagonal,
+    identity_like,
+    kron,
+    logdet,
     matmul,
+    matrix_dot,
+    matrix_inverse,
+    matrix_power,
+    matrix_transpose,
+    matvec,
     outer,
+    slogdet,
+    solve,
     solve_triangular,
+    tensordot,
     trace,
     tri,
     tril,
     triu,
+    vecdot,
+    vecmat,
 )
 from probgraph.engine.ops.masks import bincount, compress, flatnonzero, nonzero, nonzero_values, unique
 from probgraph.engine.ops.random import DISTRIBUTIONS
@@ -175,14 +192,17 @@ nnet = SimpleNamespace(
     categorical_crossentropy=categorical_crossentropy,
 )
 opt = SimpleNamespace(Assert=Assert, assert_op=assert_op)
-slinalg = SimpleNamespace(cholesky=cholesky, solve_triangular=solve_triangular)
-nlinalg = SimpleNamespace(trace=trace, diag=diag, matrix_dot=matrix_dot)
+# The three rooms of linear algebra: NumPy's (where `inv` is that of a matrix), and Theano's two.
+linalg = SimpleNamespace(**{name: getattr(_linalg, name) for name in _linalg.NUMPY_NAMES})
+nlinalg = SimpleNamespace(**{name: getattr(_linalg, name) for name in _linalg.THEANO_NUMPY_NAMES})
+slinalg = SimpleNamespace(**{name: getattr(_linalg, name) for name in _linalg.THEANO_SCIPY_NAMES})
 extra_ops = SimpleNamespace(
     bincount=bincount,
     compress=compress,
     cumprod=cumprod,
     cumsum=cumsum,
     diff=diff,
+    fill_diagonal=fill_diagonal,
     ravel_multi_index=ravel_multi_index,
     unravel_index=unravel_index,
     repeat=repeat,

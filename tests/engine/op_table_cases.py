@@ -35,6 +35,7 @@ from probgraph.engine.ops import (
 )
 from probgraph.engine.ops import singular_values as singular
 from probgraph.engine.ops.elementwise import Elementwise
+from probgraph.engine.ops.lu import lu
 from probgraph.engine.ops.matrix_functions import expm
 from probgraph.engine.ops.qr import qr
 from probgraph.engine.scanning import scan
@@ -202,6 +203,7 @@ ARRAYS: dict[str, list[Case]] = {
         ),
         Case("qr", lambda a: qr(a)[1] ** 2, lambda a: np.linalg.qr(a)[1] ** 2, (Q,)),
         Case("expm", expm, scipy.linalg.expm, (Q,)),
+        Case("lu", lambda a: lu(a)[2], lambda a: scipy.linalg.lu(a)[2], (Q,)),
         Case("pinv", singular.pinv, np.linalg.pinv, (M,)),
         Case(
             "lstsq",

@@ -232,8 +232,9 @@ def test_batched_dot_and_matrix_dot():
         value(T.batched_dot(a, v), a=p, v=p[:, 0]), np.einsum("nij,nj->ni", p, p[:, 0])
     )
     np.testing.assert_allclose(value(T.matrix_dot(v, v.T, v), v=p[0]), p[0] @ p[0].T @ p[0])
+    np.testing.assert_allclose(value(T.batched_dot(v, v), v=p[0]), (p[0] ** 2).sum(1))
     with pytest.raises(TypeError, match="batched_dot takes"):
-        T.batched_dot(v, v)
+        T.batched_dot(T.dvector("w"), v)
 
 
 # ------------------------------------------------------------------------------------ neural networks

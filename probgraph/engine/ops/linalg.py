@@ -20,7 +20,8 @@ from probgraph.engine.ops.diagonals import (
     triu,
 )
 from probgraph.engine.ops.einsum import einsum
-from probgraph.engine.ops.matrix_functions import Expm, expm, matrix_power, norm
+from probgraph.engine.ops.lu import LU, lu
+from probgraph.engine.ops.matrix_functions import Expm, expm, matrix_power, norm, tensorinv, tensorsolve
 from probgraph.engine.ops.products import (
     Contraction,
     Dot,
@@ -43,12 +44,90 @@ from probgraph.engine.ops.solves import (
     Inverse,
     SLogDet,
     Solve,
+    cho_solve,
     det,
     inv,
     logdet,
     matrix_inverse,
     slogdet,
     solve,
+    solve_lower_triangular,
+    solve_symmetric,
+    solve_upper_triangular,
 )
 from probgraph.engine.ops.spectra import Eig, Eigh, eig, eigh, eigvals, eigvalsh
 from probgraph.engine.ops.triangular import Cholesky, SolveTriangular, cholesky, solve_triangular
+
+extract_diag = diagonal
+
+#: under which names the namespace `T` offers them: as `T.linalg`, NumPy's; as `T.nlinalg` and `T.slinalg`, Theano's
+NUMPY_NAMES = [
+    "cholesky",
+    "det",
+    "diagonal",
+    "eig",
+    "eigh",
+    "eigvals",
+    "eigvalsh",
+    "inv",
+    "lstsq",
+    "matmul",
+    "matrix_power",
+    "matrix_rank",
+    "matrix_transpose",
+    "norm",
+    "outer",
+    "pinv",
+    "qr",
+    "slogdet",
+    "solve",
+    "svd",
+    "tensordot",
+    "tensorinv",
+    "tensorsolve",
+    "trace",
+    "vecdot",
+    "block_diag",
+    "cho_solve",
+    "expm",
+    "logdet",
+    "lu",
+    "solve_triangular",
+]
+THEANO_NUMPY_NAMES = [
+    "alloc_diag",
+    "det",
+    "diag",
+    "eig",
+    "eigh",
+    "extract_diag",
+    "inv",
+    "kron",
+    "logdet",
+    "lstsq",
+    "matrix_dot",
+    "matrix_inverse",
+    "matrix_power",
+    "norm",
+    "pinv",
+    "qr",
+    "slogdet",
+    "svd",
+    "tensorinv",
+    "tensorsolve",
+    "trace",
+]
+THEANO_SCIPY_NAMES = [
+    "block_diag",
+    "cho_solve",
+    "cholesky",
+    "eigvalsh",
+    "expm",
+    "kron",
+    "lu",
+    "solve",
+    "solve_lower_triangular",
+    "solve_symmetric",
+    "solve_triangular",
+    "solve_upper_triangular",
+]

@@ -65,6 +65,8 @@ class Matrices(Op):
 
     #: the rank of what one application takes of each input
     core: tuple[int, ...] = (2,)
+    #: whether the first input is square
+    square: bool = True
 
     def cores(self, inputs: Sequence[Variable]) -> tuple[int, ...]:
         return self.core
@@ -87,6 +89,8 @@ class Matrices(Op):
 
     def check_lengths(self, node: Apply, arrays: Sequence[Any]) -> None:
         """Only axes known to have length 1 are stretched: NumPy would stretch any that happen to be 1."""
+        if self.square and arrays[0].shape[-1] != arrays[0].shape[-2]:
+            raise ValueError(f"{self} takes square matrices, got shape {arrays[0].shape}")
         found: dict[int, int] = {}
         for v, array, rank in zip(node.inputs, arrays, self.cores(node.inputs), strict=True):
             for axis in range(-v.ndim, -rank):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from typing import Any
 
@@ -24,9 +25,9 @@ from probgraph.engine.ops.matrices import (
 )
 from probgraph.engine.ops.products import matmul
 from probgraph.engine.ops.reduce import reduce
-from probgraph.engine.ops.shape import concatenate, dimshuffle, length
+from probgraph.engine.ops.shape import concatenate, dimshuffle, length, reshape
 from probgraph.engine.ops.singular_values import svd
-from probgraph.engine.ops.solves import inv
+from probgraph.engine.ops.solves import inv, solve
 from probgraph.engine.types import COMPLEX, FLOATS, TensorType, describe, to_float
 
 # ------------------------------------------------------------------------------------ powers
@@ -53,6 +54,38 @@ def matrix_power(a: Any, n: int) -> Variable:
         n //= 2
         square = matmul(square, square) if n else square
     return result
+
+
+# ------------------------------------------------------------------------------------ arrays as matrices
+
+
+def _product(lengths: list[Any]) -> Any:
+    return functools.reduce(lambda m, n: m * n, lengths, 1)
+
+
+def tensorinv(a: Any, ind: int = 2) -> Variable:
+    """The inverse of `a` as a map from its last axes to its first `ind`: tensordot(tensorinv(a), a, ind) is the identity."""
+    a = as_variable(a)
+    if not 0 < ind < a.ndim:
+        raise ValueError(f"tensorinv: ind={ind} must leave axes on both sides of {describe([a.type])}")
+    lengths = [length(a, k) for k in range(a.ndim)]
+    side = _product(lengths[:ind])
+    return reshape(inv(reshape(a, [side, -1])), [*lengths[ind:], *lengths[:ind]])
+
+
+def tensorsolve(a: Any, b: Any, axes: Any = None) -> Variable:
+    """x with tensordot(a, x, x.ndim) = b. `axes` of `a` are moved to its end before."""
+    a, b = as_variable(a), as_variable(b)
+    if axes is not None:
+        last = [k % a.ndim for k in axes]
+        a = dimshuffle(a, *(k for k in range(a.ndim) if k not in last), *last)
+    if a.ndim < b.ndim:
+        raise ValueError(
+            f"tensorsolve: {describe([a.type, b.type])} do not fit, the first has too few dimensions"
+        )
+    lengths = [length(a, k) for k in range(b.ndim, a.ndim)]
+    side = _product(lengths)
+    return reshape(solve(reshape(a, [-1, side]), reshape(b, [-1])), lengths)
 
 
 # ------------------------------------------------------------------------------------ the exponential

@@ -59,6 +59,7 @@ class MatrixProduct(MatrixKernel):
 
     __props__ = ("left_transposed", "right_transposed")
     core = (2, 2)
+    square = False
 
     def __init__(self, left_transposed: bool = False, right_transposed: bool = False) -> None:
         self.left_transposed = left_transposed

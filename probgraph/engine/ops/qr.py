@@ -66,6 +66,7 @@ class QR(MatrixKernel):
 
     __props__ = ("complete",)
     made = (2, 2)
+    square = False
 
     def __init__(self, complete: bool = False) -> None:
         self.complete = complete

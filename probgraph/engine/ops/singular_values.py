@@ -105,6 +105,7 @@ class SVD(MatrixKernel):
     """U, s and Vᵀ with A = U diag(s) Vᵀ; only s without `vectors`. `full`: U and V are square."""
 
     __props__ = ("full", "vectors")
+    square = False
 
     def __init__(self, full: bool = False, vectors: bool = True) -> None:
         self.full = full
@@ -213,6 +214,7 @@ class PseudoInverse(Composite):
     """Moore and Penrose's inverse; singular values up to `rcond` times the largest count as 0."""
 
     __props__ = ("rcond",)
+    square = False
 
     def __init__(self, rcond: float) -> None:
         self.rcond = rcond

@@ -23,6 +23,7 @@ from probgraph.engine.ops.triangular import (
     SolveTriangular,
     solution_products,
     solution_type,
+    solve_triangular,
     solved,
 )
 from probgraph.engine.types import TensorType
@@ -108,6 +109,32 @@ def solve(a: Any, b: Any, assume_a: str = "gen", lower: bool = False, trans: int
         return solved(Solve("gen", trans in (1, "T")), a, b)
     a = a if lower else matrix_transpose(a)
     return solved(Solve("pos"), a, b) if kind == "pos" else solved(Solve("gen"), symmetric(a), b)
+
+
+def solve_lower_triangular(a: Any, b: Any) -> Variable:
+    """x with a x = b, `a` read in its lower triangle: see `solve_triangular`."""
+    return solve_triangular(a, b, lower=True)
+
+
+def solve_upper_triangular(a: Any, b: Any) -> Variable:
+    """x with a x = b, `a` read in its upper triangle: see `solve_triangular`."""
+    return solve_triangular(a, b, lower=False)
+
+
+def solve_symmetric(a: Any, b: Any) -> Variable:
+    """x with a x = b, `a` symmetric and read in its upper triangle: see `solve`."""
+    return solve(a, b, assume_a="sym")
+
+
+def cho_solve(c_and_lower: tuple[Any, bool], b: Any) -> Variable:
+    """x with a x = b from (c, lower), the Cholesky factor of `a` and whether that is the lower one."""
+    if not isinstance(c_and_lower, tuple | list) or len(c_and_lower) != 2:
+        raise TypeError(
+            f"cho_solve takes a pair (factor, lower) and a right-hand side, got {c_and_lower!r:.80}"
+        )
+    factor, lower = c_and_lower
+    half = solve_triangular(factor, b, trans=0 if lower else 1, lower=lower)
+    return solve_triangular(factor, half, trans=1 if lower else 0, lower=lower)
 
 
 def symmetric(a: Variable) -> Variable:
