@@ -11,7 +11,7 @@ import numpy as np
 
 from probgraph.engine import loops, toolchain
 from probgraph.engine.externals import address
-from probgraph.engine.graph import FunctionGraph, Variable, graph_inputs, rebuild
+from probgraph.engine.graph import FunctionGraph, Variable, garbage_kept, graph_inputs, rebuild
 from probgraph.engine.loops import Literal, Load, Program
 from probgraph.engine.lower import lower
 from probgraph.engine.render_c import RUN, Part, Renderer, density_entry, rows_entry
@@ -308,7 +308,8 @@ def compile_density(
 
     Raises NoCompilerError without a compiler, NotImplementedError if an operation is not lowered.
     """
-    return CompiledDensity(roots, logp, gradients)
+    with garbage_kept():
+        return CompiledDensity(roots, logp, gradients)
 
 
 def compile_rows(

@@ -11,7 +11,7 @@ from typing import Any
 
 from probgraph.engine.callable import Function, Layout
 from probgraph.engine.closing import Pairs, close
-from probgraph.engine.graph import Variable, _users_line
+from probgraph.engine.graph import Variable, _users_line, garbage_kept
 from probgraph.engine.inputs import In, as_input, as_output
 from probgraph.engine.modes import Mode, get_mode
 from probgraph.engine.profile import Profile
@@ -62,7 +62,8 @@ def function(
     closed = close(given, variables, updates, givens, no_default_updates, rebuild_strict, on_unused_input)
     if name is None:
         name = "{}:{}".format(*_users_line())
-    return Function(given, closed, layout, get_mode(mode), name, profile=profile)
+    with garbage_kept():
+        return Function(given, closed, layout, get_mode(mode), name, profile=profile)
 
 
 def _own(given: In, allow_input_downcast: bool | None) -> In:

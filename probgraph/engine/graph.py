@@ -8,6 +8,8 @@ subexpressions are found by construction).
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -364,6 +366,22 @@ def graph_replace(outputs: Any, replace: Replacements = None, *, strict: bool = 
                 f"Some replacements were not used: {', '.join(missing)} is not part of the graph"
             )
     return clone(outputs, pairs, strict=False)
+
+
+@contextlib.contextmanager
+def garbage_kept() -> Iterator[None]:
+    """Keeps Python from looking for garbage meanwhile.
+
+    A graph is full of cycles and lives until it is compiled: each search would go through all of it for nothing,
+    and searching again and again makes large graphs slower than in proportion.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 class FunctionGraph:

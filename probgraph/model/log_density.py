@@ -15,8 +15,9 @@ import numpy as np
 
 from probgraph.engine.autodiff import grad
 from probgraph.engine.compiled import compile_density, compile_rows
-from probgraph.engine.graph import FunctionGraph, Variable
+from probgraph.engine.graph import FunctionGraph, Variable, garbage_kept
 from probgraph.engine.rewrite import run_passes
+from probgraph.engine.rolling import rolled
 from probgraph.engine.rules import FAST_RUN
 from probgraph.engine.run_graph import numpy_function
 from probgraph.engine.toolchain import NoCompilerError
@@ -54,10 +55,11 @@ def density_graphs(model: Densities, jacobian: bool = True) -> tuple[Layout, Var
     """The layout of q, the log density and its gradients by the value variables, as graphs."""
     refuse_without_gradient(model)
     layout = Layout(model.value_vars)
-    logp = model.logp(jacobian=jacobian)
-    if logp.dtype != "float64":
-        logp = logp.astype("float64")
-    return layout, logp, grad(logp, layout.values, disconnected_inputs="ignore", add_names=False)
+    with garbage_kept():
+        (logp,) = rolled([model.logp(jacobian=jacobian)])
+        if logp.dtype != "float64":
+            logp = logp.astype("float64")
+        return layout, logp, grad(logp, layout.values, disconnected_inputs="ignore", add_names=False)
 
 
 def refuse_without_gradient(model: Densities) -> None:
