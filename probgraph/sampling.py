@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from probgraph.engine.blas_threads import one_blas_thread
 from probgraph.model.checks import explanation
 from probgraph.model.layout import Layout
 from probgraph.model.log_density import compiled_density, density_graphs
@@ -113,18 +114,19 @@ def sample(
     seed = _seed(random_seed)
     compiled = _compile(model, options, var_names)
     starts = _starts(model, compiled, chains, seed, initvals, init, jitter_max_retries)
-    trace = sample_chains(
-        compiled.density,
-        starts,
-        draws=draws,
-        tune=tune,
-        cores=cores,
-        random_seed=seed,
-        target_accept=target_accept,
-        max_treedepth=max_treedepth,
-        progressbar=progressbar,
-        discard_tuned=discard_tuned_samples,
-    )
+    with one_blas_thread():
+        trace = sample_chains(
+            compiled.density,
+            starts,
+            draws=draws,
+            tune=tune,
+            cores=cores,
+            random_seed=seed,
+            target_accept=target_accept,
+            max_treedepth=max_treedepth,
+            progressbar=progressbar,
+            discard_tuned=discard_tuned_samples,
+        )
     if trace.interrupted and not trace.draws.shape[1] and draws:
         raise KeyboardInterrupt("sampling was interrupted before the first draw was kept")
     _warn_of_trouble(trace, max_treedepth, target_accept)

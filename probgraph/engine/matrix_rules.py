@@ -14,13 +14,14 @@ import numpy as np
 
 from probgraph.engine.graph import Apply, Variable, tensor_constant
 from probgraph.engine.op import Op
+from probgraph.engine.ops.cholesky import Cholesky
 from probgraph.engine.ops.diagonals import Diagonal, SetDiagonal, alloc_diag, eye, matrix_transpose
 from probgraph.engine.ops.elementwise import abs, cast, fill, log, lt, sgn, sqr, switch
 from probgraph.engine.ops.matrix_products import MatrixProduct
 from probgraph.engine.ops.products import Contraction, Dot, contract, matmul
 from probgraph.engine.ops.shape import DimShuffle, dimshuffle, length
 from probgraph.engine.ops.solves import Determinant, Inverse, SLogDet, Solve
-from probgraph.engine.ops.triangular import Cholesky, SolveTriangular, solved
+from probgraph.engine.ops.triangular import SolveTriangular, solved
 from probgraph.engine.rewrite import OpRule, uniform
 
 # ------------------------------------------------------------------------------------ what can be seen

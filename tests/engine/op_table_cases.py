@@ -34,6 +34,7 @@ from probgraph.engine.ops import (
     triangular,
 )
 from probgraph.engine.ops import singular_values as singular
+from probgraph.engine.ops.cholesky import CholeskyGradient, cholesky
 from probgraph.engine.ops.elementwise import Elementwise
 from probgraph.engine.ops.lu import lu
 from probgraph.engine.ops.matrix_functions import expm
@@ -51,6 +52,13 @@ P = Q @ Q.T + np.eye(3)
 L = np.tril(Q)
 S = np.array(0.7)
 I = np.array([2, 0, 2])
+
+
+def _cholesky_gradient(l: np.ndarray, g: np.ndarray) -> np.ndarray:
+    """Murray (2016), eq. 10."""
+    half = 1 - np.eye(len(l)) / 2
+    l, phi = np.tril(l), np.tril(np.tril(l).T @ np.tril(g)) * half
+    return np.tril(np.linalg.solve(l.T, np.linalg.solve(l.T, phi + phi.T).T)) * half
 
 
 def _symmetric(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -168,7 +176,8 @@ ARRAYS: dict[str, list[Case]] = {
         Case("block_diag", diagonals.block_diag, scipy.linalg.block_diag, (M, N)),
     ],
     "Linear algebra": [
-        Case("cholesky", _symmetric(triangular.cholesky), _symmetric(np.linalg.cholesky), (P,)),
+        Case("cholesky", _symmetric(cholesky), _symmetric(np.linalg.cholesky), (P,)),
+        Case("CholeskyGradient", CholeskyGradient(), _cholesky_gradient, (L, Q)),
         Case(
             "solve_triangular",
             lambda a, b: triangular.solve_triangular(a, b, lower=True),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from probgraph.engine.ops.cholesky import Cholesky, cholesky
 from probgraph.engine.ops.diagonals import (
     Diagonal,
     SetDiagonal,
@@ -56,7 +57,7 @@ from probgraph.engine.ops.solves import (
     solve_upper_triangular,
 )
 from probgraph.engine.ops.spectra import Eig, Eigh, eig, eigh, eigvals, eigvalsh
-from probgraph.engine.ops.triangular import Cholesky, SolveTriangular, cholesky, solve_triangular
+from probgraph.engine.ops.triangular import SolveTriangular, solve_triangular
 
 extract_diag = diagonal
 

@@ -13,13 +13,13 @@ import numpy as np
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
+from probgraph.engine.ops.cholesky import Cholesky
 from probgraph.engine.ops.diagonals import Diagonal, eye, matrix_transpose, tril
 from probgraph.engine.ops.elimination import Eliminate, InvertEliminated, SolveEliminated, singular
 from probgraph.engine.ops.matrices import Composite, check_matrix, matrices, over_batch, side
 from probgraph.engine.ops.products import matmul
 from probgraph.engine.ops.shape import arange, dimshuffle, length
 from probgraph.engine.ops.triangular import (
-    Cholesky,
     SolveTriangular,
     solution_products,
     solution_type,

@@ -1,4 +1,4 @@
-"""Cholesky factors and solves with triangular matrices: plain loops while a matrix is small, LAPACK beyond."""
+"""Solves with triangular matrices: plain loops while a matrix is small, BLAS beyond."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from probgraph.engine.graph import Apply, Variable
 from probgraph.engine.loops import Expr, Kernel
 from probgraph.engine.op import LengthReader, Op
 from probgraph.engine.ops import elementwise as ew
-from probgraph.engine.ops.diagonals import eye, matrix_transpose, tril, triu
+from probgraph.engine.ops.diagonals import matrix_transpose, tril, triu
 from probgraph.engine.ops.matrices import (
     MatrixKernel,
     batch_shape,
@@ -21,142 +21,12 @@ from probgraph.engine.ops.matrices import (
     kernels,
     matrices,
     over_batch,
-    potrf,
     side,
     trsm,
 )
 from probgraph.engine.ops.products import matmul
-from probgraph.engine.ops.shape import dimshuffle, length
+from probgraph.engine.ops.shape import dimshuffle
 from probgraph.engine.types import TensorType, describe
-
-# ------------------------------------------------------------------------------------ Cholesky
-
-_CHOLESKY_C = r"""
-/* Only the lower triangle of a is read. Small ones row by row (Golub & Van Loan, Matrix Computations, 4.2.5);
-   to LAPACK our rows are columns, and a lower triangle is an upper one. */
-static int pg_cholesky_T(const T *restrict a, T *restrict l, int64_t n, int64_t nan_on_error) {
-    int failed = 0;
-    if (n >= CROSSING) {
-        for (int64_t i = 0; i < n; i++) {
-            __builtin_memcpy(l + i * n, a + i * n, (i + 1) * sizeof(T));
-            for (int64_t j = i + 1; j < n; j++) l[i * n + j] = 0;
-        }
-        int size = (int)n, info = 0;
-        LAPACK(potrf)("U", &size, l, &size, &info);
-        failed = info != 0;
-        for (int64_t i = 0; i < n; i++) failed |= !(l[i * n + i] - l[i * n + i] == 0);
-    }
-    else for (int64_t i = 0; i < n && !failed; i++) {
-        for (int64_t j = 0; j <= i; j++) {
-            T s = 0;
-            _Pragma("omp simd reduction(+:s)")
-            for (int64_t k = 0; k < j; k++) s += l[i * n + k] * l[j * n + k];
-            const T rest = a[i * n + j] - s;
-            if (i != j) l[i * n + j] = rest / l[j * n + j];
-            else if (rest > 0 && rest - rest == 0) l[i * n + i] = (T)__builtin_sqrt(rest);
-            else failed = 1;
-        }
-        for (int64_t j = i + 1; j < n; j++) l[i * n + j] = 0;
-    }
-    if (failed && nan_on_error) {
-        for (int64_t i = 0; i < n * n; i++) l[i] = __builtin_nan("");
-        return 0;
-    }
-    return failed;
-}
-"""
-
-#: from this size on LAPACK is faster: loops and LAPACK took 0.17 and 0.16 µs at 8, 0.75 and 0.48 at 16, 24 and 11 at 64
-_CHOLESKY_CROSSING = 12
-
-
-def _cholesky_python(arrays: list[np.ndarray], sizes: list[int]) -> int:
-    n, nan_on_error = sizes
-    a, l = (array[: n * n].reshape(n, n) for array in arrays)
-    factor = _factor(a)
-    if factor is None:
-        l[...] = np.nan
-        return 0 if nan_on_error else 1
-    l[...] = factor
-    return 0
-
-
-def _factor(a: np.ndarray) -> np.ndarray | None:
-    """The factor of one matrix, or None."""
-    if not np.isfinite(np.tril(a)).all():
-        return None
-    try:
-        with np.errstate(all="ignore"):
-            factor = np.linalg.cholesky(np.tril(a) + np.tril(a, -1).T)
-    except np.linalg.LinAlgError:
-        return None
-    return factor if np.isfinite(factor).all() else None
-
-
-_CHOLESKY = kernels(
-    "pg_cholesky", _CHOLESKY_C.replace("CROSSING", str(_CHOLESKY_CROSSING)), _cholesky_python, [potrf]
-)
-_NOT_POSITIVE = "cholesky: the matrix is not positive definite"
-
-
-class Cholesky(MatrixKernel):
-    """The lower triangular L with L Lᵀ = A; A is read in its lower triangle. Failing, an error or nan."""
-
-    __props__ = ("nan_on_error",)
-
-    def __init__(self, nan_on_error: bool = False) -> None:
-        self.nan_on_error = nan_on_error
-
-    def __str__(self) -> str:
-        return "Cholesky{nan_on_error}" if self.nan_on_error else "Cholesky"
-
-    def infer_type(self, a: Variable) -> list[TensorType]:
-        check_matrix("cholesky", a)
-        return [TensorType(a.dtype, (*a.type.shape[:-2], side(a), side(a)))]
-
-    def numpy(self, a: np.ndarray) -> np.ndarray:
-        return over_batch(self._one, (2,), [a])
-
-    def _one(self, a: np.ndarray) -> np.ndarray:
-        factor = _factor(a)
-        if factor is not None:
-            return factor
-        if not self.nan_on_error:
-            raise np.linalg.LinAlgError(_NOT_POSITIVE)
-        return np.full_like(a, np.nan)
-
-    def vjp(self, cotangents: Any, outputs: Any, inputs: Any) -> list[Variable]:
-        """Murray (2016), Differentiation of the Cholesky decomposition, eq. 10."""
-        (g,), (l,) = cotangents, outputs
-        half = 1 - ew.cast(0.5, l.dtype) * eye(length(l, -1), dtype=l.dtype)
-        phi = tril(matmul(matrix_transpose(l), tril(g))) * half
-        inner = solve_triangular(l, phi + matrix_transpose(phi), trans=1, lower=True)
-        s = solve_triangular(l, matrix_transpose(inner), trans=1, lower=True)
-        return [tril(s) * half]
-
-    def shapes(self, reader: LengthReader, node: Apply) -> list[tuple[Expr, ...]]:
-        *_, n, m = reader.lengths(node.inputs[0])
-        n = reader.unify(node, n, m)
-        return [(*self.batch(reader, node), n, n)]
-
-    def kernel(self, reader: LengthReader, node: Apply) -> tuple[Kernel, tuple[Expr, ...], Any, str]:
-        sizes = (reader.lengths(node.out)[-1], loops.integer(self.nan_on_error))
-        return _CHOLESKY[node.out.dtype], sizes, np.linalg.LinAlgError, _NOT_POSITIVE
-
-
-def cholesky(a: Any, lower: bool = True, on_error: str = "raise") -> Variable:
-    """The Cholesky factor of symmetric positive definite matrices (..., n, n): L with L Lᵀ = a.
-
-    Only the lower triangle of `a` is read; with lower=False only the upper one, and the result is Lᵀ. Raises
-    LinAlgError at the call if a matrix is not positive definite; with on_error="nan" its factor is nan.
-    """
-    if on_error not in ("raise", "nan"):
-        raise ValueError(f"cholesky: on_error is 'raise' or 'nan', got {on_error!r}")
-    (a,) = matrices("cholesky", a)
-    check_matrix("cholesky", a)
-    factor = Cholesky(on_error == "nan")
-    return factor(a) if lower else matrix_transpose(factor(matrix_transpose(a)))
-
 
 # ------------------------------------------------------------------------------------ solves
 
