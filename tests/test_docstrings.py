@@ -15,6 +15,7 @@ MODULES = [
     "probgraph.distributions.continuous",
     "probgraph.distributions.discrete",
     "probgraph.distributions.drawing",
+    "probgraph.distributions.probabilities",
     "probgraph.log_likelihood",
     "probgraph.map",
     "probgraph.model.data",

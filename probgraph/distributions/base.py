@@ -4,23 +4,39 @@ The idea worth knowing: `Normal.dist(0, 1)` is all there is; it needs no model. 
 plus registration with the open model, and returns the model's variable; that sugar, in `__new__`, is the only
 magic of the package.
 
-To add a distribution, write one class: `params` (and perhaps `defaults`, `alternatives`), `support`, `density`,
-`draw` and `point`. Its tests come by themselves from the table in tests/distributions.
+The contract. To add a distribution, write one class and a row in tests/distributions, which tests all it has:
+
+* `params`: its parameters and the constraint of each, with `defaults` and `alternatives`. Elsewhere they are
+  attributes, as variables of floating type. `options`: other arguments and what they are if not given, kept as
+  they come; one that is a distribution, or a list of such, is a *component*.
+* `support`: a constraint, set in `prepare` where it depends on parameters. It says whether the distribution is
+  `discrete`, and brings the default transform.
+* **Batches and events.** A constraint has an `event_ndim`: 0 for numbers, 1 for vectors (`simplex`,
+  `each(real)`), 2 for matrices. A parameter's last `event_ndim` axes are one value of it; what is before them
+  broadcasts with the other parameters to the `batch_shape`. The support's `event_ndim` is that of the
+  distribution: its `shape` is `batch_shape + event_shape`, `shape=` is the whole and `size=` the batch alone, and
+  a density has the batch's shape. What has events says in `event_lengths` how long they are.
+* Kernels, which see points inside the support alone, and return graphs: `density` (log density), `cumulative`
+  (log P(X <= x)), `survival` (log P(X > x)), `quantile` (of 0 < q < 1), `mean`, `variance`, `point` (where a
+  search begins; the mean if not said). The public `logp`, `logcdf`, `logccdf`, `icdf` add what holds outside.
+* `draw(rng, size, **params)`: NumPy values; `size` has the batch's shape at its end, and a draw has shape
+  (*size, *event).
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from probgraph.distributions.constraints import Constraint
+from probgraph.distributions.constraints import Constraint, Interval
 from probgraph.distributions.folding import folded, value_if_constant
 from probgraph.distributions.known_signs import certainly
 from probgraph.distributions.parameters import Alternative, parameter, resolve
 from probgraph.distributions.random_variable import open_model
+from probgraph.distributions.transform import Transform
 from probgraph.engine.graph import Constant, FunctionGraph, Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
@@ -28,23 +44,28 @@ from probgraph.engine.run_graph import numpy_function
 from probgraph.engine.types import TensorType, broadcast_shapes
 
 Seed = int | Sequence[int] | np.random.SeedSequence | np.random.Generator | None
-MODEL_ARGUMENTS = ("dims", "observed", "initval")
+MODEL_ARGUMENTS = ("dims", "observed", "initval", "transform", "default_transform")
+SHAPE_ARGUMENTS = ("shape", "size")
+Lengths = tuple[int | None, ...]
 
 
 class Distribution:
-    """A distribution over scalars, or arrays of independent ones.
+    """A distribution over numbers, vectors or matrices, or arrays of independent ones.
 
     `Normal.dist(0, 1)` makes one; `Normal("x", 0, 1)` inside a model makes one and registers it there.
-    Its parameters are attributes, as variables; `shape` is what it broadcasts to (None: not known yet).
+    Its parameters are attributes, as variables; `shape` is that of a draw (None: a length not known yet).
     """
 
     params: ClassVar[Mapping[str, Constraint]] = {}
     defaults: ClassVar[Mapping[str, float]] = {}
     alternatives: ClassVar[Sequence[Alternative]] = ()
-    #: names that may be given by position; all of `params` if not said otherwise
+    #: arguments that are no parameters, and what they are if not given
+    options: ClassVar[Mapping[str, Any]] = {}
+    #: names that may be given by position; all of `params`, then `options`, if not said otherwise
     positional: ClassVar[tuple[str, ...]] = ()
     support: Constraint
-    shape: tuple[int | None, ...]
+    batch_shape: Lengths
+    event_shape: Lengths
 
     # What a class says of itself ----------------------------------------------------------------------
 
@@ -52,13 +73,39 @@ class Distribution:
         """The log density (or mass), normalised, at points that are inside the support."""
         raise NotImplementedError(f"{type(self).__name__} has no density")
 
+    def cumulative(self, x: Variable) -> Variable:
+        """log P(X <= x) at points inside the support."""
+        raise NotImplementedError(f"{type(self).__name__} has no logcdf: {_no_sum(self)}")
+
+    def survival(self, x: Variable) -> Variable:
+        """log P(X > x) at points inside the support."""
+        raise NotImplementedError(f"{type(self).__name__} has no logccdf: {_no_sum(self)}")
+
+    def quantile(self, q: Variable) -> Variable:
+        """The least x with P(X <= x) >= q, for 0 < q < 1."""
+        raise NotImplementedError(f"{type(self).__name__} has no icdf: {_no_sum(self)}")
+
     def draw(self, rng: np.random.Generator, size: tuple[int, ...], **params: np.ndarray) -> np.ndarray:
-        """An array of draws of shape `size`, which the parameters broadcast to."""
+        """An array of draws (*size, *event), where the batches of the parameters broadcast to `size`."""
         raise NotImplementedError(f"{type(self).__name__} cannot be drawn from")
 
+    def mean(self) -> Variable:
+        """The expectation, of the distribution's shape or broadcasting to it; nan where there is none."""
+        raise NotImplementedError(f"{type(self).__name__} has no mean in closed form: average draws of it")
+
+    def variance(self) -> Variable:
+        """The variance of each element, of the distribution's shape or broadcasting to it."""
+        raise NotImplementedError(f"{type(self).__name__} has no variance in closed form: take that of draws")
+
     def point(self) -> Variable:
-        """A point well inside the support, where a search may begin: the mean or the median."""
-        raise NotImplementedError(f"{type(self).__name__} has no starting point")
+        """A point well inside the support, where a search may begin: the mean, or the median."""
+        return self.mean()
+
+    def event_lengths(self, lengths: Mapping[str, Lengths]) -> Lengths:
+        """The event's shape, from the shapes of the parameters: that of the first which has events alike."""
+        rank = self.event_ndim
+        alike = [lengths[name] for name, c in self.params.items() if rank and c.event_ndim == rank]
+        return alike[0][-rank:] if alike else (None,) * rank
 
     def requirements(self) -> list[tuple[Variable, str]]:
         """Conditions that parameters must satisfy together, each with what it says in words."""
@@ -70,14 +117,15 @@ class Distribution:
         super().__init_subclass__(**kwargs)
         kind = inspect.Parameter
         names = list(dict.fromkeys([*cls.params, *(n for a in cls.alternatives for n in a.params)]))
-        cls.positional = cls.__dict__.get("positional", tuple(cls.params))
+        names += list(cls.options)
+        cls.positional = cls.__dict__.get("positional", (*cls.params, *cls.options))
         by_position = [kind(n, kind.POSITIONAL_OR_KEYWORD, default=None) for n in cls.positional]
         by_name = [kind(n, kind.KEYWORD_ONLY, default=None) for n in names if n not in cls.positional]
-        shape = kind("shape", kind.KEYWORD_ONLY, default=None)
-        cls.dist_signature = inspect.Signature([*by_position, *by_name, shape])
+        shape = [kind(n, kind.KEYWORD_ONLY, default=None) for n in SHAPE_ARGUMENTS]
+        cls.dist_signature = inspect.Signature([*by_position, *by_name, *shape])
         model = [kind(n, kind.KEYWORD_ONLY, default=None) for n in MODEL_ARGUMENTS]
         cls.__signature__ = inspect.Signature(
-            [kind("name", kind.POSITIONAL_OR_KEYWORD), *by_position, *by_name, shape, *model]
+            [kind("name", kind.POSITIONAL_OR_KEYWORD), *by_position, *by_name, *shape, *model]
         )
 
     def __new__(cls, name: str, *args: Any, **kwargs: Any) -> Any:
@@ -89,7 +137,7 @@ class Distribution:
         model = open_model(f'{cls.__name__}("{name}", ...)')
         registration = {key: kwargs.pop(key) for key in MODEL_ARGUMENTS if key in kwargs}
         dims = registration.get("dims")
-        if kwargs.get("shape") is None and dims is not None:
+        if kwargs.get("shape") is None and kwargs.get("size") is None and dims is not None:
             kwargs["shape"] = model.shape_of(name, dims)
         who = f'{cls.__name__}("{name}")' if dims is None else f'{cls.__name__}("{name}", dims={dims!r})'
         distribution = cls._made(who, args, kwargs)
@@ -99,7 +147,7 @@ class Distribution:
     def dist(cls, *args: Any, **kwargs: Any) -> Self:
         """The distribution by itself, without a model.
 
-        Takes the parameters, and `shape` to repeat it. Raises TypeError where the names given are no legal set
+        Takes the parameters, and to repeat it `shape`, or `size` without the event's axes. Raises TypeError where the names given are no legal set
         of parameters, ValueError where a constant is out of its range.
         """
         return cls._made(cls.__name__, args, kwargs)
@@ -111,10 +159,13 @@ class Distribution:
         except TypeError as error:
             takes = ", ".join(cls.dist_signature.parameters)
             raise TypeError(
-                f"{who}: {error}; it takes {takes} (and in a model dims, observed, initval)"
+                f"{who}: {error}; it takes {takes} (and in a model {', '.join(MODEL_ARGUMENTS)})"
             ) from None
-        shape = given.pop("shape", None)
+        shape, size = given.pop("shape", None), given.pop("size", None)
         self = object.__new__(cls)
+        for name, usual in cls.options.items():
+            value = given.pop(name, None)
+            setattr(self, name, usual if value is None else value)
         resolved = resolve(who, cls.params, cls.defaults, cls.alternatives, given)
         self._own, self._given = resolved.own, resolved.given
         for name, value in resolved.own.items():
@@ -128,38 +179,81 @@ class Distribution:
                 shown = ", ".join(f"{n}={_brief(v)}" for n, v in self._own.items())
                 raise ValueError(f"{who} needs {text}, given {shown}")
         self.prepare()
-        self.shape = self._broadcast(who, shape)
+        self.batch_shape, self.event_shape = self.lengths(who, self._own)
+        self._repeat(who, shape, size)
         return self
 
     def prepare(self) -> None:
         """What a class wants to compute once from its parameters, such as a support that depends on them."""
 
-    def _broadcast(self, who: str, shape: Any) -> tuple[int | None, ...]:
-        lengths = broadcast_shapes(who, [v.type for v in self._own.values()])
-        if shape is None:
-            return lengths
-        wanted = tuple(shape) if isinstance(shape, list | tuple) else (shape,)
-        wanted = tuple(None if n is None else int(n) for n in wanted)
+    def lengths(self, who: str, parameters: Mapping[str, Variable]) -> tuple[Lengths, Lengths]:
+        """The shapes of the batch and of the event, given parameters, without what `shape` or `size` said."""
+        batches = [TensorType("bool", self._batch_of(name, v.type.shape)) for name, v in parameters.items()]
+        event = self.event_lengths({name: v.type.shape for name, v in parameters.items()})
+        return broadcast_shapes(who, batches), tuple(event)
+
+    def _batch_of(self, name: str, shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The shape of a parameter without its event's axes."""
+        return shape[: len(shape) - self.params[name].event_ndim] if name in self.params else shape
+
+    def _repeat(self, who: str, shape: Any, size: Any) -> None:
+        """Take in `shape`, or `size`: ValueError where the parameters do not broadcast to it."""
+        if shape is None and size is None:
+            return
+        if shape is not None and size is not None:
+            raise ValueError(f"{who}: shape={shape} and size={size} are two ways to say the same; give one")
+        wanted = _lengths(shape if size is None else size)
+        if size is None:
+            split = len(wanted) - self.event_ndim
+            wanted, event = wanted[: max(split, 0)], wanted[max(split, 0) :]
+            known = zip(event, self.event_shape, strict=False)
+            if split < 0 or any(None not in (w, n) and w != n for w, n in known):
+                raise ValueError(
+                    f"{who}: shape {_shown(_lengths(shape))} has to end in the event's {_shown(self.event_shape)}"
+                )
+            self.event_shape = tuple(
+                w if n is None else n for w, n in zip(event, self.event_shape, strict=True)
+            )
         for name, v in self._given.items():
+            have = self._batch_of(name, v.type.shape)
             try:
-                together = broadcast_shapes(who, [v.type, TensorType(v.dtype, wanted)])
+                together = broadcast_shapes(who, [TensorType("bool", have), TensorType("bool", wanted)])
                 fits = len(together) == len(wanted)
                 fits = fits and all(w in (t, None) for t, w in zip(together, wanted, strict=True))
             except ValueError:
                 fits = False
             if not fits:
-                have = ", ".join("?" if n is None else str(n) for n in v.type.shape)
-                raise ValueError(f"{who}: {name} has shape ({have}), which does not broadcast to {wanted}")
-        return tuple(w if w is not None else n for w, n in zip(wanted, _padded(lengths, wanted), strict=True))
+                raise ValueError(
+                    f"{who}: {name} has shape {_shown(v.type.shape)}, which does not broadcast to"
+                    f" {wanted + self.event_shape}"
+                )
+        padded = (1,) * (len(wanted) - len(self.batch_shape)) + self.batch_shape
+        self.batch_shape = tuple(n if w is None else w for w, n in zip(wanted, padded, strict=True))
 
     # Using one ----------------------------------------------------------------------------------------
 
     @property
     def discrete(self) -> bool:
+        """Whether draws are integers, which have no gradients."""
         return self.support.discrete
 
+    @property
+    def event_ndim(self) -> int:
+        """How many of the last axes are one value: 0 for numbers, 1 for vectors, 2 for matrices."""
+        return self.support.event_ndim
+
+    @property
+    def shape(self) -> Lengths:
+        """The shape of a draw: the batch's and the event's."""
+        return self.batch_shape + self.event_shape
+
+    @property
+    def default_transform(self) -> Transform | None:
+        """The bijection from the support to R that a model uses if not told otherwise."""
+        return self.support.transform
+
     def logp(self, x: Any) -> Variable:
-        """The log density at `x`, element by element: a graph in floatX.
+        """The log density at `x`, event by event: a graph in floatX of the batch's shape.
 
         Minus infinity outside the support and where parameters are out of range; never nan unless a location
         parameter is. What is known to hold (constants, a variable's own support) is not checked again.
@@ -184,6 +278,69 @@ class Distribution:
             together = together & condition
         return self.density(value), together
 
+    def logcdf(self, x: Any) -> Variable:
+        """log P(X <= x), element by element: a graph in floatX, exact in both tails.
+
+        Minus infinity below the support and where parameters are out of range, 0 above the support.
+        Raises NotImplementedError where the distribution has none.
+
+        >>> Exponential.dist(2.0).logcdf(1e-300).eval()
+        array(-690.08238072)
+        """
+        return self._beyond_too(x, self.cumulative, below=-np.inf, above=0.0)
+
+    def logccdf(self, x: Any) -> Variable:
+        """log P(X > x), element by element: a graph in floatX, exact in both tails.
+
+        0 below the support, minus infinity above it and where parameters are out of range.
+        Raises NotImplementedError where the distribution has none.
+
+        >>> Exponential.dist(2.0).logccdf(400.0).eval()
+        array(-800.)
+        """
+        return self._beyond_too(x, self.survival, below=0.0, above=-np.inf)
+
+    def _beyond_too(
+        self, x: Any, inside: Callable[[Variable], Variable], below: float, above: float
+    ) -> Variable:
+        support = self.support
+        if not isinstance(support, Interval):
+            raise NotImplementedError(f"{type(self).__name__} has no cumulative density: {_no_sum(self)}")
+        value = parameter(type(self).__name__, "x", x)
+        if self.discrete:
+            value = ew.floor(value)
+            under, over = value < support.lower, value >= support.upper
+        else:  # at a bound there is no mass
+            under, over = value <= support.lower, value >= support.upper
+        # Elsewhere a point of the support stands in, lest what is not chosen should spoil a gradient.
+        result = inside(ew.switch(under | over | ew.isnan(value), self.point(), value))
+        result = ew.switch(under, below, ew.switch(over, above, result))
+        return self._where_legal(ew.switch(ew.isnan(value), -np.inf, result), -np.inf)
+
+    def icdf(self, q: Any) -> Variable:
+        """The least x with P(X <= x) >= q, element by element: a graph in floatX.
+
+        nan where q is not between 0 and 1 and where parameters are out of range; a bound of the support at 0 and 1.
+        Raises NotImplementedError where the distribution has none.
+
+        >>> Exponential.dist(1.0).icdf([0.0, 0.5]).eval()
+        array([0.        , 0.69314718])
+        """
+        support = self.support
+        if not isinstance(support, Interval):
+            raise NotImplementedError(f"{type(self).__name__} has no icdf: {_no_sum(self)}")
+        value = parameter(type(self).__name__, "q", q)
+        inner = (value > 0.0) & (value < 1.0)
+        result = self.quantile(ew.switch(inner, value, 0.5))
+        bounds = ew.switch(ew.eq(value, 0.0), support.lower, np.nan)
+        bounds = ew.switch(ew.eq(value, 1.0), support.upper, bounds)
+        return self._where_legal(ew.switch(inner, result, bounds), np.nan)
+
+    def _where_legal(self, result: Variable, otherwise: float) -> Variable:
+        for condition in self._unchecked:
+            result = ew.switch(condition, result, otherwise)
+        return result
+
     def sample(self, size: int | Sequence[int] | None = None, random_seed: Seed = None) -> np.ndarray:
         """Draws as an array of shape (*size, *shape of the distribution).
 
@@ -191,15 +348,16 @@ class Distribution:
         (3, 2)
         """
         rng = np.random.default_rng(random_seed)
-        values = numpy_function(FunctionGraph([], list(self._own.values())))([])
-        return self.draw_given(rng, dict(zip(self._own, values, strict=True)), _as_shape(size))
+        parameters = self.parameters
+        values = numpy_function(FunctionGraph([], list(parameters.values())))([])
+        return self.draw_given(rng, dict(zip(parameters, values, strict=True)), _as_shape(size))
 
     def draw_given(
         self, rng: np.random.Generator, values: Mapping[str, np.ndarray], size: tuple[int, ...] = ()
     ) -> np.ndarray:
-        """Draws of shape (*size, *shape) given the parameters' values."""
-        shapes = [v.shape for v in values.values()] + [tuple(1 if n is None else n for n in self.shape)]
-        each = np.broadcast_shapes(*shapes)
+        """Draws of shape (*size, *shape) given the values of `parameters`."""
+        batches = [self._batch_of(name, v.shape) for name, v in values.items() if "." not in name]
+        each = np.broadcast_shapes(*batches, tuple(1 if n is None else n for n in self.batch_shape))
         return np.asarray(self.draw(rng, (*size, *each), **values))
 
     def support_point(self) -> Variable:
@@ -210,9 +368,29 @@ class Distribution:
         return as_variable(np.zeros(self.shape, point.dtype)) + point
 
     @property
+    def components(self) -> dict[str, Distribution]:
+        """The distributions among the options: `dist`, or `comp_dists.0`, `comp_dists.1` ... of a list."""
+        found = {}
+        for name in self.options:
+            given = getattr(self, name)
+            several = given if isinstance(given, list | tuple) else [given]
+            for i, one in enumerate(several):
+                if isinstance(one, Distribution):
+                    found[name if one is given else f"{name}.{i}"] = one
+        return found
+
+    @property
     def parameters(self) -> dict[str, Variable]:
-        """The distribution's own parameters, after conversion."""
-        return dict(self._own)
+        """The distribution's own parameters, after conversion, and those of its components: `dist.mu`."""
+        inner = {f"{c}.{n}": v for c, d in self.components.items() for n, v in d.parameters.items()}
+        return {**self._own, **inner}
+
+    def draw_component(
+        self, rng: np.random.Generator, name: str, values: Mapping[str, np.ndarray], size: tuple[int, ...]
+    ) -> np.ndarray:
+        """Draws (*size, *shape) of a component, from the values that `draw` got."""
+        own = {key.removeprefix(f"{name}."): v for key, v in values.items() if key.startswith(f"{name}.")}
+        return self.components[name].draw_given(rng, own, size)
 
     def __str__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{n}={_brief(v)}' for n, v in self._given.items())})"
@@ -220,8 +398,19 @@ class Distribution:
     __repr__ = __str__
 
 
-def _padded(lengths: tuple[int | None, ...], like: tuple[int | None, ...]) -> tuple[int | None, ...]:
-    return (1,) * (len(like) - len(lengths)) + lengths
+def _no_sum(distribution: Distribution) -> str:
+    if distribution.event_ndim:
+        return "its values are arrays, of which there is no order"
+    return "no exact form of it is here; draws and logp are"
+
+
+def _lengths(shape: Any) -> Lengths:
+    wanted = tuple(shape) if isinstance(shape, list | tuple) else (shape,)
+    return tuple(None if n is None else int(n) for n in wanted)
+
+
+def _shown(lengths: Lengths) -> str:
+    return f"({', '.join('?' if n is None else str(n) for n in lengths)})"
 
 
 def _as_shape(size: int | Sequence[int] | None) -> tuple[int, ...]:

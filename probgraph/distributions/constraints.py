@@ -1,4 +1,4 @@
-"""Sets of numbers: where a parameter may lie, and where a random variable can.
+"""Sets of numbers, vectors and matrices: where a parameter may lie, and where a random variable can.
 
 A constraint says whether values are in it (a graph), in words what it is, and by which bijection it is mapped
 to the whole real line. A support is a constraint; so a new support brings its transform with it.
@@ -6,26 +6,30 @@ to the whole real line. A support is a constraint; so a new support brings its t
 
 from __future__ import annotations
 
+from probgraph.distributions.transform import Transform
 from probgraph.distributions.transforms import Interval as IntervalTransform
-from probgraph.distributions.transforms import Log, LogOdds, Transform
+from probgraph.distributions.transforms import log, logodds
 from probgraph.engine.graph import Constant, Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
+from probgraph.engine.ops import reduce
 
 Bound = float | Variable
 
 
 class Constraint:
-    """A set of numbers. `text` completes "it must be ..."."""
+    """A set of numbers, or of arrays. `text` completes "it must be ..."."""
 
     text: str
     #: whether it has isolated points only, so that there is no density to walk on
     discrete: bool = False
     #: the bijection to R; None where the set is R itself, or discrete
     transform: Transform | None = None
+    #: how many of the last axes are one element of the set: 1 for a set of vectors, 2 for matrices
+    event_ndim: int = 0
 
     def holds(self, x: Variable) -> Variable:
-        """Where `x` is in the set: a graph of booleans, false at nan."""
+        """Where `x` is in the set: a graph of booleans without the event's axes, false at nan."""
         raise NotImplementedError(f"{type(self).__name__} cannot be checked")
 
     def __repr__(self) -> str:
@@ -80,14 +84,28 @@ def _known(bound: Bound, extreme: object) -> float | None:
     return None if isinstance(bound, Variable) else float(bound)
 
 
+class Each(Constraint):
+    """The arrays of `event_ndim` axes with all elements in one set of numbers."""
+
+    def __init__(self, element: Constraint, event_ndim: int = 1) -> None:
+        self.element, self.event_ndim = element, event_ndim
+        self.text = f"{element.text} in each element"
+        self.discrete, self.transform = element.discrete, element.transform
+
+    def holds(self, x: Variable) -> Variable:
+        return reduce.all(self.element.holds(x), axis=tuple(range(-self.event_ndim, 0)))
+
+
 real = Interval("a finite number")
-positive = Interval("positive", 0.0, transform=Log())
-nonnegative = Interval("at least 0", 0.0, closed_lower=True, transform=Log())
-unit = Interval("between 0 and 1, both excluded", 0.0, 1.0, transform=LogOdds())
-probability = Interval("between 0 and 1", 0.0, 1.0, closed_lower=True, closed_upper=True, transform=LogOdds())
+positive = Interval("positive", 0.0, transform=log)
+nonnegative = Interval("at least 0", 0.0, closed_lower=True, transform=log)
+unit = Interval("between 0 and 1, both excluded", 0.0, 1.0, transform=logodds)
+probability = Interval("between 0 and 1", 0.0, 1.0, closed_lower=True, closed_upper=True, transform=logodds)
 # Beyond 2**53 not every integer is a float.
 natural = Interval("an integer, at least 0", 0.0, 2.0**53, closed_lower=True, integers=True)
 boolean = Interval("0 or 1", 0.0, 1.0, closed_lower=True, closed_upper=True, integers=True)
+real_vector = Each(real, 1)
+real_matrix = Each(real, 2)
 
 
 def between(lower: Variable, upper: Variable) -> Interval:

@@ -183,6 +183,21 @@ class Exponential(Distribution):
     def density(self, x):
         return ew.log(self.lam) - self.lam * x
 
+    def cumulative(self, x):
+        return ew.log1mexp(-self.lam * x)
+
+    def survival(self, x):
+        return -self.lam * x
+
+    def quantile(self, q):
+        return -ew.log1p(-q) / self.lam
+
+    def mean(self):
+        return 1.0 / self.lam
+
+    def variance(self):
+        return 1.0 / ew.sqr(self.lam)
+
     def draw(self, rng, size, lam):
         return rng.exponential(1.0 / lam, size)
 

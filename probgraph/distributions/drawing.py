@@ -93,16 +93,3 @@ def _parents_first(variables: Sequence[RandomVariable]) -> list[RandomVariable]:
         stack.append((v, True))
         stack.extend((parent, False) for parent in _needs(v.distribution))
     return order
-
-
-def logp(rv: RandomVariable | Distribution, value: Any) -> Variable:
-    """The log density of a random variable's distribution, or of a distribution, at `value`: a graph.
-
-    >>> logp(Normal.dist(0.0, 1.0), 0.0).eval()
-    array(-0.91893853)
-    """
-    if isinstance(rv, Distribution):
-        return rv.logp(value)
-    if isinstance(rv, RandomVariable):
-        return rv.distribution.logp(value)
-    raise TypeError(f"logp takes a distribution or a random variable, got {type(rv).__name__}: {rv!r}")

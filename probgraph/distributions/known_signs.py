@@ -36,7 +36,7 @@ def certainly(x: Variable, constraint: Constraint) -> bool:
     if isinstance(x, Constant):
         holds = value_if_constant(constraint.holds(x))
         return holds is not None and bool(np.all(holds))
-    if isinstance(x, RandomVariable) and x.distribution.support is constraint:
+    if isinstance(x, RandomVariable) and x.confined and x.distribution.support is constraint:
         return True
     if constraint is real:
         return False  # anything may overflow
@@ -78,7 +78,7 @@ def _of_root(v: Variable) -> Known:
         return Known(
             bool((data > 0).all()), bool((data >= 0).all()), bool((data < 1).all()), bool((data <= 1).all())
         )
-    if isinstance(v, RandomVariable) and isinstance(v.distribution.support, Interval):
+    if isinstance(v, RandomVariable) and v.confined and isinstance(v.distribution.support, Interval):
         support = v.distribution.support
         low, high = support.known_lower, support.known_upper
         # A transform maps R to the inside of the support: its bounds are never reached.

@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from probgraph.distributions.constraints import Constraint, real
+from probgraph.distributions.constraints import Constraint, Each, real
 from probgraph.distributions.folding import folded, value_if_constant
 from probgraph.distributions.known_signs import certainly
 from probgraph.engine.config import config
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
+from probgraph.engine.ops.shape import shape_padleft
 from probgraph.engine.types import FLOATS
 
 
@@ -64,7 +65,8 @@ def resolve(
     else:
         raise TypeError(_no_such_set(who, params, defaults, alternatives, named))
     values = {
-        name: parameter(who, name, named[name] if name in named else defaults[name]) for name in choice.params
+        name: _with_event(who, name, parameter(who, name, named.get(name, defaults.get(name))), constraint)
+        for name, constraint in choice.params.items()
     }
     unchecked = [
         condition
@@ -92,6 +94,20 @@ def parameter(who: str, name: str, value: Any) -> Variable:
     return folded(v if v.dtype in FLOATS else ew.cast(v, config.floatX))
 
 
+def _with_event(who: str, name: str, v: Variable, constraint: Constraint) -> Variable:
+    """A parameter with the axes that its values need: a number may stand for a vector of equal ones."""
+    missing = constraint.event_ndim - v.ndim
+    if missing <= 0:
+        return v
+    if not isinstance(constraint, Each):
+        kind = {1: "vectors", 2: "matrices"}.get(constraint.event_ndim, "arrays")
+        raise ValueError(
+            f"{who}: {name} has shape {v.type.shape}; its values are {kind}, so that it needs at least"
+            f" {constraint.event_ndim} axes"
+        )
+    return folded(shape_padleft(v, missing))
+
+
 def _check(who: str, name: str, v: Variable, constraint: Constraint, origin: str = "") -> Variable | None:
     """A condition to be checked in the density; None where there is none. ValueError for a bad constant."""
     value = value_if_constant(v)
@@ -99,7 +115,8 @@ def _check(who: str, name: str, v: Variable, constraint: Constraint, origin: str
         refuse_outside(f"{who}: {name}", value, constraint, origin)
         return None
     # A location that is a graph is not checked: where it is not finite, neither is the density.
-    return None if constraint is real or certainly(v, constraint) else constraint.holds(v)
+    everywhere = constraint is real or (isinstance(constraint, Each) and constraint.element is real)
+    return None if everywhere or certainly(v, constraint) else constraint.holds(v)
 
 
 def refuse_outside(what: str, value: np.ndarray, constraint: Constraint, origin: str = "") -> None:
@@ -107,9 +124,17 @@ def refuse_outside(what: str, value: np.ndarray, constraint: Constraint, origin:
     holds = value_if_constant(constraint.holds(as_variable(value)))
     if holds is None or np.all(holds):
         return
-    bad = tuple(int(i) for i in np.argwhere(~np.broadcast_to(holds, np.shape(value)))[0])
+    batch = np.shape(value)[: np.ndim(value) - constraint.event_ndim]
+    bad = tuple(int(i) for i in np.argwhere(~np.broadcast_to(holds, batch))[0])
     where = f" at index {bad if len(bad) > 1 else bad[0]}" if bad else ""
-    raise ValueError(f"{what} is {value[bad]:.10g}{where}{origin}; it must be {constraint.text}")
+    raise ValueError(f"{what} is {shown(value[bad])}{where}{origin}; it must be {constraint.text}")
+
+
+def shown(value: np.ndarray) -> str:
+    """A number, vector or matrix for a message."""
+    if np.ndim(value) == 0:
+        return f"{value:.10g}"
+    return np.array2string(value, threshold=6, precision=6, separator=", ").replace("\n", "")
 
 
 def _shown(v: Variable) -> str:

@@ -20,20 +20,22 @@ if TYPE_CHECKING:
 class RandomVariable(Variable):
     """A root of the graph that is random: `distribution` says how.
 
-    It is used in arithmetic as any other variable.
+    It is used in arithmetic as any other variable. `confined` says that it cannot be outside its support, because
+    it is the image of a transform.
     """
 
-    __slots__ = ("distribution",)
+    __slots__ = ("confined", "distribution")
 
-    def __init__(self, type: Type, name: str, distribution: Distribution) -> None:
+    def __init__(self, type: Type, name: str, distribution: Distribution, confined: bool = True) -> None:
         super().__init__(type, name)
         self.distribution = distribution
+        self.confined = confined
 
     def __repr__(self) -> str:
         return f"{self.name} ~ {self.distribution}"
 
     def clone(self, name: str | None = None) -> RandomVariable:
-        return RandomVariable(self.type, name or self.name or "", self.distribution)
+        return RandomVariable(self.type, name or self.name or "", self.distribution, self.confined)
 
 
 class Registry(Protocol):
@@ -47,6 +49,8 @@ class Registry(Protocol):
         observed: Any = None,
         dims: Any = None,
         initval: Any = None,
+        transform: Any = None,
+        default_transform: Any = None,
     ) -> Variable:
         """Take in a variable: free, or observed where `observed` is given."""
         ...

@@ -1,33 +1,11 @@
-"""Bijections between a support and the whole real line, so that a sampler may walk without walls.
-
-The idea worth knowing: each has three parts, all graphs. `forward` leads from the support to R, `inverse` back,
-and `log_det(y)` is log |d inverse(y) / dy|, what the density gains when it is stated over R. They are written
-in the unconstrained y, where nothing overflows: at y = ±700 they are still exact.
-"""
+"""The transforms, under PyMC's names: `pm.distributions.transforms.ordered`. See `transform.py` for what one is."""
 
 from __future__ import annotations
 
+from probgraph.distributions.transform import Chain, Transform
 from probgraph.engine.graph import Constant, Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
-
-
-class Transform:
-    """A bijection from a support to R. `name` ends up in the value variable's: `tau` is `tau_log__` over R."""
-
-    name: str
-
-    def forward(self, x: Variable) -> Variable:
-        """The unconstrained value of a point of the support."""
-        raise NotImplementedError(f"{type(self).__name__} has no forward")
-
-    def inverse(self, y: Variable) -> Variable:
-        """The point of the support that belongs to an unconstrained value."""
-        raise NotImplementedError(f"{type(self).__name__} has no inverse")
-
-    def log_det(self, y: Variable) -> Variable:
-        """log |d inverse(y) / dy|, element by element."""
-        raise NotImplementedError(f"{type(self).__name__} has no log_det")
 
 
 class Log(Transform):
@@ -99,3 +77,9 @@ class Interval(Transform):
 
 def _is(bound: Variable | None, value: float) -> bool:
     return isinstance(bound, Constant) and bool((bound.data == value).all())
+
+
+log = Log()
+logodds = LogOdds()
+
+__all__ = ["Chain", "Interval", "Log", "LogOdds", "Transform", "log", "logodds"]

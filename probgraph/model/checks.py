@@ -61,18 +61,26 @@ def _why(
 ) -> str:
     parameters = distribution.parameters
     found = dict(zip(parameters, _values(model, point, list(parameters.values())), strict=True))
-    here = {p: np.broadcast_to(v, shape)[index] for p, v in found.items()}
-    x = np.broadcast_to(value, shape)[index]
-    text = f"{name} = {x:.6g} of {type(distribution).__name__}"
-    text += f"({', '.join(f'{p}={v:.6g}' for p, v in here.items())})"
-    for p, v in here.items():
-        constraint = type(distribution).params[p]
+    constraints = distribution.params
+    ranks = {p: constraints[p].event_ndim if p in constraints else 0 for p in found}
+    here = {p: _element(v, shape, index, ranks[p]) for p, v in found.items()}
+    x = _element(value, shape, index, distribution.event_ndim)
+    text = f"{name} = {_number(x)} of {type(distribution).__name__}"
+    text += f"({', '.join(f'{p}={_number(v)}' for p, v in here.items())})"
+    for p, constraint in constraints.items():
+        v = here[p]
         holds = _values(model, point, [constraint.holds(as_variable(v))])[0]
         if not holds:
             text += f"; {p} must be {constraint.text}"
     if not _values(model, point, [distribution.support.holds(as_variable(x))])[0].all():
         text += f"; {name} must be {distribution.support.text}"
     return text
+
+
+def _element(value: np.ndarray, shape: tuple[int, ...], index: tuple[int, ...], rank: int) -> np.ndarray:
+    """What stands at an index of a batch: a number, or an array of that many axes."""
+    event = value.shape[value.ndim - rank :]
+    return np.asarray(np.broadcast_to(value, shape + event)[index])
 
 
 def _named_values(model: Model, point: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -96,6 +104,10 @@ def _where(index: tuple[int, ...], count: int, size: int) -> str:
         return ""
     others = f", the first of {count} of {size}" if count > 1 else ""
     return f" at index {index if len(index) > 1 else index[0]}{others}"
+
+
+def _number(value: np.ndarray) -> str:
+    return f"{value:.6g}" if np.ndim(value) == 0 else _short(value)
 
 
 def _short(value: np.ndarray) -> str:

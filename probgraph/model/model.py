@@ -17,6 +17,7 @@ import numpy as np
 
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.random_variable import RandomVariable, open_model, open_models
+from probgraph.distributions.transform import Transform
 from probgraph.engine.graph import Interner, Variable, rebuild
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops import reduce
@@ -27,7 +28,14 @@ from probgraph.model.data import DataVariable, as_array, as_observed
 from probgraph.model.layout import Layout
 from probgraph.model.log_density import log_density, value_function
 from probgraph.model.starting import starting_point
-from probgraph.model.variables import FreeVariable, ObservedVariable, free_variable, known_shape
+from probgraph.model.variables import (
+    UNSET,
+    FreeVariable,
+    ObservedVariable,
+    free_variable,
+    known_shape,
+    summed_alike,
+)
 
 
 class Model:
@@ -72,8 +80,14 @@ class Model:
         observed: Any = None,
         dims: Dims = None,
         initval: Any = None,
+        transform: Transform | None = None,
+        default_transform: Any = UNSET,
     ) -> Variable:
-        """Take in a variable of this distribution: observed where `observed` is given, else free."""
+        """Take in a variable of this distribution: observed where `observed` is given, else free.
+
+        A free one is walked over R^n by the distribution's own transform, and `transform` on top of it; with
+        default_transform=None by `transform` alone, with another by that one instead.
+        """
         self._refuse_taken(name)
         names = self.coordinates.normalized(name, dims)
         if observed is not None:
@@ -82,8 +96,9 @@ class Model:
             return self._observe(name, distribution, observed, names)
         shape = known_shape(name, distribution)
         self.coordinates.check(name, names, shape)
-        distribution.shape = shape
-        free = free_variable(name, distribution, shape, initval)
+        split = len(shape) - distribution.event_ndim
+        distribution.batch_shape, distribution.event_shape = shape[:split], shape[split:]
+        free = free_variable(name, distribution, shape, initval, transform, default_transform)
         self.free.append(free)
         return self._name(free.variable, names)
 
@@ -307,7 +322,8 @@ class Model:
             jacobians = {name: term for name, term in jacobians.items() if name in wanted}
         if not sum:
             terms = self.terms()
-            return self.on_values([terms[n] + jacobians[n] if n in jacobians else terms[n] for n in parts])
+            both = {n: operator.add(*summed_alike(terms[n], j)) for n, j in jacobians.items()}
+            return self.on_values([both.get(n, terms[n]) for n in parts])
         if not parts:
             raise ValueError("the model has no random variables and no potentials: its log density is empty")
         total = _added([density for density, _ in parts.values()] + list(jacobians.values()))

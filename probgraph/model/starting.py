@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from probgraph.distributions.parameters import shown
 from probgraph.engine.graph import FunctionGraph, Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.run_graph import numpy_function
@@ -67,13 +68,17 @@ def _shaped(name: str, value: Any, like: Variable) -> np.ndarray:
 def _refuse_outside(
     f: FreeVariable, x: np.ndarray, y: np.ndarray, known: Mapping[Variable, np.ndarray]
 ) -> None:
-    inside = np.broadcast_to(_run(f.variable.distribution.support.holds(as_variable(x)), known), y.shape)
-    inside = inside & np.isfinite(y)
-    if inside.all():
+    support = f.variable.distribution.support
+    inside = np.broadcast_to(
+        _run(support.holds(as_variable(x)), known), x.shape[: x.ndim - support.event_ndim]
+    )
+    if inside.all() and np.isfinite(y).all():
         return
+    if inside.all():  # on the edge of the support, or where another transform does not lead
+        inside = np.isfinite(y) if x.shape == y.shape else np.zeros((), bool)
     bad = tuple(int(i) for i in np.argwhere(~inside)[0])
     where = f" at index {bad if len(bad) > 1 else bad[0]}" if bad else ""
     raise ValueError(
-        f"the initial value of {f.name} is {x[bad]:.10g}{where}; it must be inside its support, that is"
-        f" {f.variable.distribution.support.text}: {f.variable!r}. Give initval= or initvals="
+        f"the initial value of {f.name} is {shown(x[bad])}{where}; it must be inside its support, that is"
+        f" {support.text}: {f.variable!r}. Give initval= or initvals="
     )

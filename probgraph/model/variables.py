@@ -8,18 +8,22 @@ from typing import Any
 import numpy as np
 
 from probgraph.distributions.base import Distribution
+from probgraph.distributions.parameters import shown
 from probgraph.distributions.random_variable import RandomVariable
-from probgraph.distributions.transforms import Transform
+from probgraph.distributions.transform import Chain, Transform, summed_behind
 from probgraph.engine.graph import Constant, FunctionGraph, Variable, graph_inputs, rebuild
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.run_graph import numpy_function
 from probgraph.engine.shared import SharedVariable
-from probgraph.engine.types import TensorType, broadcast_shapes
+from probgraph.engine.types import TensorType
+
+UNSET: Any = type("UNSET", (), {"__repr__": lambda self: "UNSET"})()
+"""What default_transform is if not given: None means that there is to be none."""
 
 
 @dataclass(frozen=True, eq=False)
 class FreeVariable:
-    """A free variable with the value variable behind it: over R, in double precision, unless discrete."""
+    """A free variable with the value variable behind it: over R^n, in double precision, unless discrete."""
 
     variable: RandomVariable
     value: Variable
@@ -68,15 +72,53 @@ class ObservedVariable:
 
 
 def free_variable(
-    name: str, distribution: Distribution, shape: tuple[int, ...], initval: Any
+    name: str,
+    distribution: Distribution,
+    shape: tuple[int, ...],
+    initval: Any,
+    transform: Transform | None = None,
+    default_transform: Any = UNSET,
 ) -> FreeVariable:
-    """A free variable of this distribution and shape, and its value variable."""
+    """A free variable of this distribution and shape, and its value variable.
+
+    `transform` is applied after `default_transform`, which is the distribution's own if not said otherwise.
+    """
     dtype = "int64" if distribution.discrete else distribution.point().dtype
-    transform = distribution.support.transform
-    value_name = name if transform is None else f"{name}_{transform.name}__"
-    value = Variable(TensorType("int64" if distribution.discrete else "float64", shape), value_name)
-    return FreeVariable(
-        RandomVariable(TensorType(dtype, shape), name, distribution), value, transform, initval
+    own = distribution.default_transform
+    first = own if default_transform is UNSET else default_transform
+    if transform is not None and distribution.discrete:
+        raise ValueError(
+            f"{name}: {type(distribution).__name__} is discrete; transform is for continuous ones"
+        )
+    both = [t for t in (first, transform) if t is not None]
+    together = both[0] if len(both) == 1 else Chain(both) if both else None
+    value_name = name if together is None else f"{name}_{together.name}__"
+    value_shape = shape if together is None else unconstrained_shape(name, together, shape)
+    value = Variable(TensorType("int64" if distribution.discrete else "float64", value_shape), value_name)
+    # What no transform maps to its support may be proposed outside of it: counts, and default_transform=None.
+    confined = first is own and not distribution.discrete
+    variable = RandomVariable(TensorType(dtype, shape), name, distribution, confined)
+    return FreeVariable(variable, value, together, initval)
+
+
+def unconstrained_shape(name: str, transform: Transform, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The value variable's shape; ValueError with the variable's name where there is none."""
+    if len(shape) < transform.event_ndim:
+        raise ValueError(
+            f"{name}: its shape is {shape}, and the transform {transform.name} needs {transform.event_ndim} axes"
+            " or more; give shape= or dims="
+        )
+    try:
+        return transform.unconstrained_shape(shape)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def summed_alike(term: Variable, jacobian: Variable) -> tuple[Variable, Variable]:
+    """A density and a log-Jacobian, each summed over the last axes that the other one lacks."""
+    return (
+        summed_behind(term, term.ndim - jacobian.ndim),
+        summed_behind(jacobian, jacobian.ndim - term.ndim),
     )
 
 
@@ -87,11 +129,11 @@ def known_shape(name: str, distribution: Distribution) -> tuple[int, ...]:
     """
     shape = distribution.shape
     if None in shape:
-        parameters = list(distribution.parameters.values())
-        present = broadcast_shapes(
-            name, [v.type for v in rebuild(parameters, _with_present_lengths(parameters))]
-        )
-        present = (1,) * (len(shape) - len(present)) + present
+        parameters = distribution.parameters
+        outputs = list(parameters.values())
+        there = rebuild(outputs, _with_present_lengths(outputs))
+        batch, event = distribution.lengths(name, dict(zip(parameters, there, strict=True)))
+        present = (1,) * (len(shape) - len(batch + event)) + batch + event
         shape = tuple(p if n is None else n for n, p in zip(shape, present, strict=True))
     if None in shape:
         raise ValueError(
@@ -122,8 +164,8 @@ def refuse_impossible(name: str, distribution: Distribution, observed: Variable)
     if holds.all():
         return True
     bad = tuple(int(i) for i in np.argwhere(~holds)[0])
-    value = np.broadcast_to(array, holds.shape)[bad]
+    value = np.broadcast_to(array, holds.shape + array.shape[array.ndim - support.event_ndim :])[bad]
     where = f" at index {bad if len(bad) > 1 else bad[0]}" if bad else ""
     raise ValueError(
-        f"{name}: observed is {value:.10g}{where}, where {distribution} has no density; it must be {support.text}"
+        f"{name}: observed is {shown(value)}{where}, where {distribution} has no density; it must be {support.text}"
     )

@@ -1,0 +1,85 @@
+"""Transform: a bijection between a support and unconstrained numbers, so that a sampler may walk without walls.
+
+The idea worth knowing: each has three parts, all graphs. `forward` leads from the support to R^n, `inverse` back,
+and `log_det(y)` is log |d inverse(y) / dy|, what the density gains when it is stated over R^n. They are written
+in the unconstrained y, where nothing overflows: at y = ±700 they are still exact.
+
+A transform of vectors acts on the last `event_ndim` axes and may change their lengths: a simplex of K places is
+K - 1 numbers. Its `log_det` lacks these axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from probgraph.engine import operators as _operators  # noqa: F401  (gives variables their arithmetic)
+from probgraph.engine.graph import Variable
+from probgraph.engine.ops import reduce
+
+Shape = tuple[int, ...]
+
+
+class Transform:
+    """A bijection from a support to R^n. `name` ends up in the value variable's: `tau` is `tau_log__` over R."""
+
+    name: str
+    #: how many of the last axes are transformed together; `log_det` has no such axes
+    event_ndim: int = 0
+
+    def forward(self, x: Variable) -> Variable:
+        """The unconstrained value of a point of the support."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def inverse(self, y: Variable) -> Variable:
+        """The point of the support that belongs to an unconstrained value."""
+        raise NotImplementedError(f"{type(self).__name__} has no inverse")
+
+    def log_det(self, y: Variable) -> Variable:
+        """log |d inverse(y) / dy|, event by event."""
+        raise NotImplementedError(f"{type(self).__name__} has no log_det")
+
+    def unconstrained_shape(self, shape: Shape) -> Shape:
+        """The shape of y for an x of this shape; ValueError where x cannot have it."""
+        return shape
+
+
+class Chain(Transform):
+    """One transform after another: the first is that of the support, each next one of what the last one made.
+
+    `Chain([log, ordered])` is for positive numbers whose logarithms are in ascending order.
+    """
+
+    def __init__(self, transforms: Sequence[Transform]) -> None:
+        if not transforms:
+            raise ValueError("Chain needs at least one transform")
+        self.transforms = list(transforms)
+        self.name = "+".join(t.name for t in self.transforms)
+        self.event_ndim = max(t.event_ndim for t in self.transforms)
+
+    def forward(self, x: Variable) -> Variable:
+        for transform in self.transforms:
+            x = transform.forward(x)
+        return x
+
+    def inverse(self, y: Variable) -> Variable:
+        for transform in reversed(self.transforms):
+            y = transform.inverse(y)
+        return y
+
+    def log_det(self, y: Variable) -> Variable:
+        total = None
+        for transform in reversed(self.transforms):
+            part = summed_behind(transform.log_det(y), self.event_ndim - transform.event_ndim)
+            total = part if total is None else total + part
+            y = transform.inverse(y)
+        return total
+
+    def unconstrained_shape(self, shape: Shape) -> Shape:
+        for transform in self.transforms:
+            shape = transform.unconstrained_shape(shape)
+        return shape
+
+
+def summed_behind(x: Variable, axes: int) -> Variable:
+    """`x` summed over its last axes, as many as told: none if the number is not positive."""
+    return reduce.sum(x, axis=tuple(range(-axes, 0))) if axes > 0 else x
