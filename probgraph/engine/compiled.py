@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -81,15 +82,19 @@ class CompiledGraph:
     def _allocate(self, graph: FunctionGraph) -> None:
         program = self.program
         buffers = [b for b in program.buffers if b.role != "scratch"]
-        inputs, outputs = len(graph.inputs), len(graph.outputs)
+        inputs = len(graph.inputs)
         self._table = (ctypes.c_void_p * (len(buffers) + 1))()
         self._lengths = (ctypes.c_int64 * max(len(program.lengths), 1))()
         self._values = (ctypes.c_int64 * 8)()
         ranks = sum(len(shape) for shape in program.output_shapes)
         self._sizes = (ctypes.c_int64 * (ranks + 1))()
+        self._true_lengths: np.ndarray | None = None
         for k, b in enumerate(buffers):
             if b.role == "constant":
                 self._table[k] = program.constants[b.name].ctypes.data
+            elif b.role == "lengths":
+                self._true_lengths = np.zeros(b.size.value, "int64")
+                self._table[k] = self._true_lengths.ctypes.data
         self._dynamic = bool(program.lengths or program.checks) or not all(
             isinstance(n, Literal) for shape in program.output_shapes for n in shape
         )
@@ -125,13 +130,13 @@ class CompiledGraph:
                 self._table[inputs + k] = array.ctypes.data
         self._output_shapes = shapes
         self._output_dtypes = dtypes
-        self._scratch_slot = inputs + outputs + sum(b.role == "constant" for b in buffers)
+        self._scratch_slot = len(buffers)
         self._scratch: Any = None
         #: whether the lengths are worked out from values too, and so anew in each call
         self._reads_values = any(
             isinstance(part, Load)
             for e in (
-                *(n for shape in program.output_shapes for n in shape),
+                *(n for shape in program.largest_shapes for n in shape),
                 *(b.size for b in program.buffers),
                 *(e for check in program.checks for e in loops.expressions(check)),
             )
@@ -150,10 +155,21 @@ class CompiledGraph:
         self._output_shapes = [tuple(next(sizes) for _ in shape) for shape in self.program.output_shapes]
         needed = next(sizes)
         if self._scratch is None or needed > len(self._scratch):
-            self._scratch = ctypes.create_string_buffer(max(needed, 1) + 64)
+            # Not zeros: memory that is never written to need not be there, whatever was reserved.
+            self._scratch = np.empty(max(needed, 1) + 64, "uint8")
             # The scratch's parts are aligned relative to its start.
-            address = ctypes.addressof(self._scratch)
+            address = self._scratch.ctypes.data
             self._table[self._scratch_slot] = address + -address % 64
+
+    def _cut(self, outputs: Sequence[np.ndarray], lengths: np.ndarray) -> list[np.ndarray]:
+        """The outputs with the lengths that they turned out to have, from arrays of the most they might have had."""
+        rest = iter(lengths.tolist())
+        results = []
+        for array in outputs:
+            shape = tuple(next(rest) for _ in range(array.ndim))
+            fits = shape == array.shape
+            results.append(array if fits else array.reshape(-1)[: math.prod(shape)].reshape(shape).copy())
+        return results
 
     def __call__(self, arrays: Sequence[Any]) -> list[np.ndarray]:
         with self._lock:
@@ -183,7 +199,7 @@ class CompiledGraph:
                 code = self._run(table, lengths, self._values)
                 if code:
                     raise_failure(self.program, code, self._values)
-                return outputs
+                return outputs if self._true_lengths is None else self._cut(outputs, self._true_lengths)
             code = self._run(table, lengths, self._values)
             if code:
                 raise_failure(self.program, code, self._values)

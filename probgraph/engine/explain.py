@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from probgraph.engine.execute import Executable
 from probgraph.engine.loops import (
     Accumulate,
+    Assign,
+    Break,
     Call,
     Compute,
     Convert,
@@ -78,7 +80,7 @@ def _statements(statements: Sequence[Statement], program: Program) -> list[str]:
 
 def _statement(s: Statement, program: Program) -> str:
     match s:
-        case Let() | Declare():
+        case Let() | Declare() | Assign():
             return f"{s.name} = {_expression(s.value)}"
         case Update():
             return f"{s.name} = {_application(s.function, s.name, _expression(s.value))}"
@@ -96,6 +98,8 @@ def _statement(s: Statement, program: Program) -> str:
             bounds = ["0", *bounds] if step and len(bounds) == 1 else bounds
             side = "  # side by side" if s.vector else ""
             return f"for {s.variable} in range({', '.join(bounds + step)}):{side}"
+        case Break():
+            return f"if {_expression(s.condition)}: break"
         case Require():
             return f"require {_expression(s.condition)}  # else {_failure(program, s.failure)}"
         case Call():

@@ -7,12 +7,13 @@ the loops over them can be fused.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from probgraph.engine import loops
+from probgraph.engine.bounds import at_most, mentions
 from probgraph.engine.graph import Apply, Constant, FunctionGraph, Variable, rebuild
 from probgraph.engine.loops import Compute, Expr, Failure, Literal, Load, Name, Require, ScalarFunction
 from probgraph.engine.op import Loop, Pointwise, Reduction
@@ -51,6 +52,11 @@ class Lengths:
         self._stands_for: dict[str, Expr] = {}
         self._lengths: dict[Variable, tuple[Expr, ...]] = {}
         self._checked: set[Any] = set()
+        #: the loops that end when their values say so: the name of how many steps each has made, and by that name the
+        #: most that it may make, and those checks that have to wait for it
+        self.made: dict[Apply, Name] = {}
+        self.most: dict[str, Expr] = {}
+        self.late_checks: list[Require] = []
         self._outside: dict[Variable, Variable] = {}
         self._node: Apply | None = None
         for v in graph.inputs:
@@ -70,8 +76,6 @@ class Lengths:
     def _loop(self, node: Apply) -> list[tuple[Expr, ...]]:
         """The lengths of a loop's outputs, and of everything in a copy of its step made for this node."""
         op = node.op
-        if op.until:
-            raise NotImplementedError(f"{op} ends when its values say so: it runs in NumPy")
         if node not in self.steps:
             fresh = {v: Variable(v.type, v.name) for v in op.graph.inputs}
             self.steps[node] = FunctionGraph(list(fresh.values()), rebuild(op.graph.outputs, fresh))
@@ -99,7 +103,20 @@ class Lengths:
         for v, past in zip(step.outputs, pasts, strict=False):
             for mine, its in zip(self.lengths(past)[1:], self.lengths(v), strict=True):
                 self.unify(node, mine, its)
-        return [(steps, *self.lengths(v)) for v in step.outputs]
+        made = self._made(node, steps) if op.until else steps
+        shapes = [(made, *self.lengths(v)) for v in step.outputs[: len(node.outputs)]]
+        inside = [self.made[inner] for inner in step.toposort() if inner in self.made]
+        if mentions_any((n for shape in shapes for n in shape), inside):
+            raise NotImplementedError(
+                f"{op}: a step's results are as long as a loop in it goes on: this is only known in NumPy"
+            )
+        return shapes
+
+    def _made(self, node: Apply, steps: Expr) -> Name:
+        name = Name(f"made{len(self.most)}")
+        self.made[node] = name
+        self.most[name.name] = steps
+        return name
 
     def _parameter(self) -> Name:
         name = f"n{len(self.parameters)}"
@@ -139,9 +156,12 @@ class Lengths:
         )
         if isinstance(a, Literal) and isinstance(b, Literal):
             raise Failure(ValueError, message, _origin(who)).error(n.value for n in given)
+        if self._is_late(a) or self._is_late(b):  # what is known late can stand for nothing known before it
+            self._check(Require(loops.equal(a, b), 0, given), ValueError, message, who)
+            return b if self._is_late(a) else a
         if not isinstance(a, Name) or (isinstance(b, Name) and _number(b) > _number(a)):
             a, b = b, a
-        if isinstance(a, Name) and not _mentions(b, a.name):
+        if isinstance(a, Name) and not mentions_any([b], [a]):
             self._check(Require(Compute(loops._EQ, (a, b), "bool"), 0, given), ValueError, message, who)
             self._stands_for[a.name] = b
             return b
@@ -161,7 +181,15 @@ class Lengths:
         if key not in self._checked:
             self._checked.add(key)
             check.failure = self.failure(exception, message, who)
-            self.checks.append(check)
+            late = any(map(self._is_late, loops.expressions(check)))
+            (self.late_checks if late else self.checks).append(check)
+
+    def _is_late(self, e: Expr) -> bool:
+        return mentions(e, self.most)
+
+    def at_most(self, lengths: Iterable[Expr]) -> tuple[Expr, ...]:
+        """Lengths, or where the run decides about them, what they can be at most."""
+        return tuple(at_most(self.resolve(n), self.most) for n in lengths)
 
     def failure(self, exception: type[Exception], message: str, who: Apply | None = None) -> int:
         """The number under which the program reports this failure of a node."""
@@ -254,5 +282,7 @@ def _number(name: Name) -> int:
     return int(name.name[1:])
 
 
-def _mentions(e: Expr, name: str) -> bool:
-    return any(isinstance(part, Name) and part.name == name for part in loops.walk_expr(e))
+def mentions_any(these: Iterable[Expr], names: Iterable[Name]) -> bool:
+    """Whether one of the names stands in one of these."""
+    wanted = dict.fromkeys((name.name for name in names), loops.ZERO)
+    return any(mentions(e, wanted) for e in these)

@@ -161,6 +161,13 @@ class For(Statement):
 
 
 @dataclass(slots=True)
+class Break(Statement):
+    """Ends the innermost loop around it, which is a serial one, if the condition holds."""
+
+    condition: Expr
+
+
+@dataclass(slots=True)
 class Require(Statement):
     """Ends the program with `failure` unless the condition holds; `values` say what was found."""
 
@@ -209,7 +216,8 @@ class Call(Statement):
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """A flat array: `role` is "input", "constant", "output" or "scratch"; `size` its number of elements."""
+    """A flat array: `role` is "input", "constant", "output", "lengths" or "scratch"; `size` its number of elements,
+    or the most that it can have."""
 
     name: str
     dtype: str
@@ -242,7 +250,10 @@ class Failure:
 @dataclass
 class Program:
     """Statements over buffers. `lengths` are the integer parameters, one for each axis of unknown length of an
-    input; `constants` holds the arrays behind the buffers of that role."""
+    input; `constants` holds the arrays behind the buffers of that role.
+
+    Lengths of outputs may be known only when the program has run: `largest_shapes` are then what they can be at
+    most, and the buffer of role "lengths" is given all lengths of all outputs, as they are, in order."""
 
     buffers: list[Buffer]
     lengths: list[str]
@@ -252,6 +263,10 @@ class Program:
     failures: list[Failure]
     constants: dict[str, np.ndarray]
     input_shapes: list[tuple[int | None, ...]]
+    largest_shapes: list[tuple[Expr, ...]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.largest_shapes = self.largest_shapes or self.output_shapes
 
     def buffers_of(self, role: str) -> list[Buffer]:
         return [b for b in self.buffers if b.role == role]
@@ -407,6 +422,8 @@ def expressions(s: Statement) -> tuple[Expr, ...]:
             return (s.index, s.value)
         case For():
             return (s.start, s.stop)
+        case Break():
+            return (s.condition,)
         case Require():
             return (s.condition, *s.values)
         case Call():

@@ -11,13 +11,15 @@ coefficients and by the noise become one, since all of them need only "this row"
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from probgraph.engine import loops
 from probgraph.engine.graph import Apply, FunctionGraph, Variable
-from probgraph.engine.lengths import Lengths, loop_parts
+from probgraph.engine.lengths import Lengths, loop_parts, mentions_any
 from probgraph.engine.loops import (
     Accumulate,
     Assign,
+    Break,
     Buffer,
     Call,
     Convert,
@@ -81,10 +83,11 @@ class _House:
         targets = [(f"out{k}", loops.ZERO) for k in range(len(self.graph.outputs))]
         level = _Level(self, self.graph, targets)
         self.buffers.extend(
-            Buffer(name, v.dtype, "output", loops.product(self.table.lengths(v)))
+            Buffer(name, v.dtype, "output", loops.product(self.table.at_most(self.table.lengths(v))))
             for (name, _), v in zip(targets, self.graph.outputs, strict=True)
         )
         level.emit_all()
+        self._tell_lengths()
         constants = [
             Buffer(self.scalars.buffer_of[c], c.dtype, "constant", loops.integer(c.data.size))
             for c in self.scalars.constants
@@ -98,13 +101,30 @@ class _House:
             self.table.failures,
             {self.scalars.buffer_of[c]: c.data for c in self.scalars.constants},
             [v.type.shape for v in self.graph.inputs],
+            [self.table.at_most(self.table.lengths(v)) for v in self.graph.outputs],
+        )
+
+    def _tell_lengths(self) -> None:
+        """The lengths of the outputs, as they turned out to be, where the run decided about any."""
+        lengths = [n for v in self.graph.outputs for n in self.table.lengths(v)]
+        if not mentions_any(lengths, self.table.made.values()):
+            return
+        self.buffers.append(Buffer("lengths", "int64", "lengths", loops.integer(len(lengths))))
+        self.scalars.scope.statements.extend(
+            Store("lengths", loops.integer(k), n) for k, n in enumerate(lengths)
         )
 
     def scratch(self, dtype: str, lengths: Iterable[Expr]) -> str:
         """A new buffer for as long as the program runs."""
         name = f"s{self.scalars.number()}"
-        self.buffers.append(Buffer(name, dtype, "scratch", loops.product(lengths)))
+        self.buffers.append(Buffer(name, dtype, "scratch", loops.product(self.table.at_most(lengths))))
         return name
+
+    def shrink(self, name: str, rows: int, lengths: Iterable[Expr]) -> None:
+        """Makes a buffer as small as so many rows."""
+        place = next(k for k, b in enumerate(self.buffers) if b.name == name)
+        size = loops.multiply(loops.integer(rows), loops.product(self.table.at_most(lengths)))
+        self.buffers[place] = replace(self.buffers[place], size=size)
 
     def worth_storing(self) -> set[Variable]:
         """Costly values that were computed in more than one loop; of a chain of them only the last."""
@@ -311,6 +331,10 @@ class _Level:
         for other in mine[: mine.index(task)]:
             if not both_add(other, task):
                 before[other] = False
+        for other in self.tasks:
+            made = self.table.made.get(other.node) if other.kind == "loop" else None
+            if made is not None and other is not task and mentions_any(task.lengths, [made]):
+                before[other] = False
         task.needs = [(other, fusible) for other, fusible in before.items() if other is not task]
 
     def _writers(self, v: Variable) -> list[Task]:
@@ -340,6 +364,12 @@ class _Level:
             case "loop":
                 for v in task.node.inputs:
                     recorder.value(v, (Name("?"),) * v.ndim)
+        nodes = [] if task.node is None else [task.node]
+        task.lengths = {
+            *(axis.length for axis in task.axes),
+            *recorder.told,
+            *(n for node in nodes for v in (*node.inputs, *node.outputs) for n in self.table.lengths(v)),
+        }
         return list(recorder.reads)
 
     # -------------------------------------------------------------------------------- order and loops
@@ -498,11 +528,16 @@ class _Level:
         """A scan: its states' pasts, then the step again and again."""
         op, scalars = node.op, self.scalars
         step = self.table.steps[node]
-        count = self.table.lengths(node.outputs[0])[0] if node.outputs else self.table.integer(node.inputs[0])
+        steps = self.table.integer(node.inputs[0])
+        count = self.table.made.get(node, steps)
+        made = scalars.name("done") if op.until else ""
+        if op.until:
+            scalars.scope.statements.append(Declare(made, loops.ZERO))
         sequences, pasts, fixed = loop_parts(op, node.inputs[1:])
         for v, taps in zip(node.outputs, op.taps, strict=False):
             if v.ndim > 1 and self._only_last(v, count):
                 scalars.keep_rows(v, taps[-1] + 1)
+                self.house.shrink(self.buffer_of[v], taps[-1] + 1, self.table.lengths(v)[1:])
         registers = [self._begin_state(v, past) for v, past in zip(node.outputs, pasts, strict=False)]
         t = Name(f"i{scalars.number()}")
         scalars.open(t.name)
@@ -515,17 +550,35 @@ class _Level:
         for v in fixed:
             scalars.part_of[next(inner)] = (v, ())
         targets = [scalars.location_of_row(v, t) for v in node.outputs]
+        if op.until:
+            targets.append((self.house.scratch("bool", ()), loops.ZERO))
+            scalars.written_here(targets[-1][0])
         level = _Level(self.house, step, targets)
         level.emit_all()
         for v, register in zip(step.outputs, registers, strict=False):
             for tap in sorted(register, reverse=True):
                 newer = Name(register[tap - 1], v.dtype) if tap > 1 else scalars.value(v, ())
                 scalars.scope.statements.append(Assign(register[tap], newer))
+        if op.until:
+            stop = scalars.value(step.outputs[-1], ())
+            scalars.scope.statements += [Assign(made, loops.add(t, loops.ONE)), Break(stop)]
         body = scalars.scopes.pop().statements
-        scalars.scope.statements.append(For(t.name, count, body, serial=True))
+        scalars.scope.statements.append(For(t.name, steps, body, serial=True))
+        if op.until:
+            scalars.declare(count.name)
+            scalars.scope.statements.append(Let(count.name, Name(made)))
+            scalars.scope.statements.extend(self._due_checks())
         for v, register in zip(node.outputs, registers, strict=False):
             if register:
                 scalars.scope.known[(v, (scalars.atom(_last(count)),))] = Name(register[1], v.dtype)
+
+    def _due_checks(self) -> list[Statement]:
+        """The checks that waited for numbers of steps which are all known now."""
+        table = self.table
+        unknown = [name for name in table.made.values() if not self.scalars.is_name(name.name)]
+        due = [c for c in table.late_checks if not mentions_any(loops.expressions(c), unknown)]
+        table.late_checks = [c for c in table.late_checks if c not in due]
+        return list(due)
 
     def _only_last(self, v: Variable, count: Expr) -> bool:
         """Whether of a loop's state nothing but the value after the last step is read."""

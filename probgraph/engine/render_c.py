@@ -19,6 +19,7 @@ from probgraph.engine import loops
 from probgraph.engine.loops import (
     Accumulate,
     Assign,
+    Break,
     Buffer,
     Call,
     Compute,
@@ -168,6 +169,8 @@ class Renderer:
                     text.append(f"{C_TYPES[s.dtype]} {s.name}[{s.size}] __attribute__((aligned(64)));")
                 case For():
                     text.extend(self._for(s))
+                case Break():
+                    text.append(f"if ({self.expr(s.condition)}) break;")
                 case Require():
                     text.extend(self._require(s))
                 case Call():
@@ -255,7 +258,7 @@ class Renderer:
         """The entry that checks lengths and computes those of the outputs and of the scratch."""
         lines = ["int prepare(void *const *p, const int64_t *n, int64_t *values, int64_t *sizes) {"]
         lines += self._parameters()
-        sizes = [n for shape in self.program.output_shapes for n in shape]
+        sizes = [n for shape in self.program.largest_shapes for n in shape]
         read = {
             part.buffer
             for e in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from probgraph.engine.loops import (
     Accumulate,
     Assign,
+    Break,
     Call,
     Compute,
     Convert,
@@ -43,12 +45,17 @@ def run(program: Program, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     with np.errstate(all="ignore"):
         machine.execute(program.checks)
         for buffer in program.buffers:
-            if buffer.role in ("output", "scratch"):
+            if buffer.role in ("output", "lengths", "scratch"):
                 machine.memory[buffer.name] = np.zeros(int(machine.value(buffer.size)), buffer.dtype)
         machine.execute(program.body)
         shapes = [tuple(int(machine.value(n)) for n in shape) for shape in program.output_shapes]
     outputs = [machine.memory[b.name] for b in program.buffers_of("output")]
-    return [array.reshape(shape) for array, shape in zip(outputs, shapes, strict=True)]
+    # Where a length became known in the run, its buffer has room for the most that it could have been.
+    return [array[: math.prod(s)].reshape(s) for array, s in zip(outputs, shapes, strict=True)]
+
+
+class _Ended(Exception):
+    """A loop came to its Break."""
 
 
 class _Machine:
@@ -91,7 +98,13 @@ class _Machine:
                 case For():
                     for i in range(int(self.value(s.start)), int(self.value(s.stop)), s.step):
                         self.names[s.variable] = np.int64(i)
-                        self.execute(s.body)
+                        try:
+                            self.execute(s.body)
+                        except _Ended:
+                            break
+                case Break():
+                    if self.value(s.condition):
+                        raise _Ended
                 case Require():
                     if not self.value(s.condition):
                         self.fail(s.failure, [self.value(v) for v in s.values])

@@ -148,6 +148,10 @@ class Scalars:
         self._names += 1
         return self._names
 
+    def declare(self, name: str) -> None:
+        """Says that a name is defined where we are."""
+        self._depth_of[name] = len(self.scopes) - 1
+
     def name(self, prefix: str, depth: int | None = None) -> str:
         """A new name, known from `depth` (the innermost scope) on."""
         name = f"{prefix}{self.number()}"
@@ -293,10 +297,17 @@ class Recorder:
         self.buffer_of = scalars.buffer_of
         self.part_of = scalars.part_of
         self.reads: dict[tuple[Variable, Any], None] = {}
+        #: what it was told of lengths
+        self.told: set[Expr] = set()
+        self.table = scalars.table
         self.seen: set[Any] = set()
         self.nesting = _Nesting()
-        self.lengths = scalars.table.lengths
         self.unify = scalars.table.unify
+
+    def lengths(self, v: Variable) -> tuple[Expr, ...]:
+        found = self.table.lengths(v)
+        self.told.update(found)
+        return found
 
     def value(self, v: Variable, index: tuple[Expr, ...]) -> Expr:
         if isinstance(v, Constant) and v.data.size == 1:

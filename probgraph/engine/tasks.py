@@ -32,6 +32,7 @@ class Task:
     source: Variable | None = None
     region: Region | None = None
     reads: list[tuple[Variable, tuple[Expr, ...] | None]] = field(default_factory=list)
+    lengths: set[Expr] = field(default_factory=set)  # that it has to know
     needs: list[tuple[Task, bool]] = field(default_factory=list)
     # while it is emitted:
     remaining: list[Axis] = field(default_factory=list)
