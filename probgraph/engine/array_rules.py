@@ -1,4 +1,4 @@
-"""Rules about arrays as wholes: conversions, fills, sums, shapes, and parts that are written.
+"""Rules about arrays as wholes: conversions, fills, shapes, and parts that are written.
 
 Patterns cannot say these, as they depend on axes and lengths; each is a function of a node.
 """
@@ -9,12 +9,12 @@ import numpy as np
 
 from probgraph.engine.graph import Apply, Constant, Variable, tensor_constant
 from probgraph.engine.op import Op
-from probgraph.engine.ops.elementwise import Elementwise, add, cast, fill, mul, neg, switch, true_div
+from probgraph.engine.ops.elementwise import Elementwise, add, cast, fill, switch
 from probgraph.engine.ops.index import INDEX, IncGather, IncSubtensor, Subtensor
 from probgraph.engine.ops.reduce import LogSumExp, Reduce, Softmax
 from probgraph.engine.ops.shape import Alloc, DimShuffle, Shape, SpecifyShape, dimshuffle, length, shape
 from probgraph.engine.rewrite import OpRule, uniform
-from probgraph.engine.types import COMPLEX, FLOATS, INTEGERS
+from probgraph.engine.types import COMPLEX, INTEGERS
 
 
 def _merged_casts(node: Apply) -> Variable | None:
@@ -133,64 +133,6 @@ def _nothing_to_specify(node: Apply) -> Variable | None:
     return node.inputs[0] if node.inputs[0].type == node.out.type else None
 
 
-def _over_length_one(node: Apply) -> Variable | None:
-    """A reduction of axes that have one element each."""
-    v, axis = node.inputs[0], node.op.axis
-    if any(v.type.shape[a] != 1 for a in axis):
-        return None
-    return cast(dimshuffle(v, tuple(a for a in range(v.ndim) if a not in axis)), node.op.dtype)
-
-
-def _sum_of_sum(node: Apply) -> Variable | None:
-    op, inner = node.op, node.inputs[0].owner
-    if inner is None or not isinstance(inner.op, Reduce):
-        return None
-    first = inner.op
-    if (first.name, first.dtype, first.acc_dtype) != (op.name, op.dtype, op.acc_dtype):
-        return None
-    kept = [a for a in range(inner.inputs[0].ndim) if a not in first.axis]
-    axis = tuple(sorted({*first.axis, *(kept[a] for a in op.axis)}))
-    return Reduce(op.name, axis, op.dtype, op.acc_dtype)(inner.inputs[0])
-
-
-def _sum_of_scaled(node: Apply) -> Variable | None:
-    """sum(c * x) → c * sum(x), also for a symbolic scalar c; sum(-x) → -sum(x)."""
-    op, v = node.op, node.inputs[0]
-    if op.name != "sum" or v.owner is None or v.dtype not in (*FLOATS, *COMPLEX):
-        return None
-    inner = v.owner
-    if inner.op is neg:
-        return -op(inner.inputs[0])
-    if inner.op is mul:
-        for factor, rest in (inner.inputs, inner.inputs[::-1]):
-            if factor.ndim == 0 and rest.type == v.type:
-                return factor * op(rest)
-    if inner.op is true_div and inner.inputs[1].ndim == 0 and inner.inputs[0].type == v.type:
-        return op(inner.inputs[0]) / inner.inputs[1]
-    return None
-
-
-def _sum_of_equal(node: Apply) -> Variable | None:
-    """The sum of one number repeated: that number times how often."""
-    op, v = node.op, node.inputs[0]
-    if op.name != "sum" or v.owner is None or not (v.owner.op is fill or isinstance(v.owner.op, Alloc)):
-        return None
-    number = v.owner.inputs[1 if v.owner.op is fill else 0]
-    if number.ndim:
-        return None
-    count: Variable | int = 1
-    for axis in op.axis:
-        count = count * length(v, axis)
-    count = cast(count, op.acc_dtype) if isinstance(count, Variable) else np.asarray(count, op.acc_dtype)
-    total = cast(cast(number, op.acc_dtype) * count, op.dtype)
-    lengths = [length(v, axis) for axis in range(v.ndim) if axis not in op.axis]
-    return Alloc()(total, *(_as_length(n) for n in lengths)) if lengths else total
-
-
-def _as_length(n: int | Variable) -> Variable:
-    return tensor_constant(n, "int64") if isinstance(n, int) else n
-
-
 def _added_part(node: Apply) -> Variable | None:
     """y + inc_subtensor(zeros[i], part) → inc_subtensor(y[i], part): one array is written, none is added."""
     for written, other in (node.inputs, node.inputs[::-1]):
@@ -212,11 +154,6 @@ ARRAYS = [
     ),
     OpRule("switch whose outcome is known → the branch", switch, _decided),
     OpRule("fill that changes nothing → the value", fill, _unneeded_fill),
-    # sums
-    OpRule("reduction of axes of length 1 → dimshuffle", Reduce, _over_length_one),
-    OpRule("sum of a sum → one sum", Reduce, _sum_of_sum),
-    OpRule("sum of equal numbers → a product", Reduce, _sum_of_equal),
-    OpRule("sum(c * x) → c * sum(x)", Reduce, _sum_of_scaled),
     # shapes
     OpRule("shape of a result → shape of what it is made of", Shape, _shape_of),
     OpRule("one length → where it comes from", Subtensor, _one_length),

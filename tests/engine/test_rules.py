@@ -8,7 +8,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from probgraph.engine import array_rules, matrix_rules, rules
+from probgraph.engine import matrix_rules, rules
 from probgraph.engine.autodiff import grad
 from probgraph.engine.graph import (
     Constant,
@@ -28,7 +28,7 @@ from tests.engine.op_cases import TRUTH
 PATTERNS = [r for r in [*rules.STABLE, *rules.ALGEBRA] if isinstance(r, Rule)]
 FUNCTIONS = [
     r
-    for r in [*rules.FOLD, *rules.STABLE, *rules.ALGEBRA, *array_rules.ARRAYS]
+    for r in [*rules.FOLD, *rules.STABLE, *rules.ALGEBRA, *rules.SUMS, *rules.ARRAYS]
     if isinstance(r, OpRule) and r not in matrix_rules.STABLE_MATRICES  # tested in a file of their own
 ]
 
