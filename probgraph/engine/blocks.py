@@ -12,8 +12,10 @@ kept in an array of a block's length; what is only loaded is loaded again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from probgraph.engine import loops
+from probgraph.engine.flattened import COSTLY, Split, cost, split
 from probgraph.engine.loops import (
     Accumulate,
     Compute,
@@ -33,8 +35,6 @@ from probgraph.engine.loops import (
 
 #: the elements of the data that a block should about fill, and the bounds of its rows
 _BLOCK_ELEMENTS, _FEWEST, _MOST = 2048, 8, 64
-#: the cost from which a scalar function is worth a stage of its own
-_COSTLY = 20
 
 
 def in_blocks(body: Sequence[Statement]) -> list[Statement]:
@@ -83,24 +83,41 @@ def can_be_vector(s: Statement, variable: str) -> bool:
             return False
 
 
+@dataclass
+class _Stage:
+    """Statements that are done for all rows of a block before the next stage begins.
+
+    It is a vector loop over the rows, or not; or `flat`, a loop over the block's elements.
+    """
+
+    vector: bool
+    body: list[Statement]
+    flat: Split | None = None
+
+
 def _staged(loop: For) -> For | None:
-    if loop.serial:
+    if loop.serial or loop.step != 1:
         return None
-    stages = _stages(loop)
+    first, stop = Name(f"{loop.variable}_block"), Name(f"{loop.variable}_stop")
+    place = loops.subtract(Name(loop.variable), first)
+    stages = _stages(loop, place)
     costly = any(
-        isinstance(s, Let) and _cost(s.value) >= _COSTLY for kind, stage in stages if kind for s in stage
+        stage.flat
+        or (stage.vector and any(isinstance(s, Let) and cost(s.value) >= COSTLY for s in stage.body))
+        for stage in stages
     )
-    if len(stages) < 2 or not costly or loop.step != 1:
+    if len(stages) < 2 or not costly:
         return None
     rows = _rows(loop)
-    first, stop = Name(f"{loop.variable}_block"), Name(f"{loop.variable}_stop")
     body: list[Statement] = [Let(stop.name, loops.minimum(loops.add(first, loops.integer(rows)), loop.stop))]
-    place = loops.subtract(Name(loop.variable), first)
     written = _buffers_written(loop.body)
     defined: dict[str, tuple[int, Statement]] = {}
-    needed = [_names_read(stage) for _, stage in stages]
-    for k, (_, stage) in enumerate(stages):
-        defined.update({s.name: (k, s) for s in stage if isinstance(s, Let | Declare)})
+    needed = [_names_read(stage.body) for stage in stages]
+    for k, stage in enumerate(stages):
+        if stage.flat is None:
+            defined.update({s.name: (k, s) for s in stage.body if isinstance(s, Let | Declare)})
+        else:
+            body.extend(stage.flat.locals(rows))
     before: list[list[Statement]] = [[] for _ in stages]
     after: list[list[Statement]] = [[] for _ in stages]
     for name, (home, s) in defined.items():
@@ -116,35 +133,68 @@ def _staged(loop: For) -> For | None:
         after[home].append(Store(array, place, Name(name, dtype)))
         for k in users:
             before[k].append(Let(name, Load(array, place, dtype)))
-    for k, (_, stage) in enumerate(stages):
-        body.append(For(loop.variable, stop, [*before[k], *stage, *after[k]], start=first))
+    for k, stage in enumerate(stages):
+        if stage.flat is None:
+            body.append(For(loop.variable, stop, [*before[k], *stage.body, *after[k]], start=first))
+        else:
+            elements = loops.multiply(loops.subtract(stop, first), loops.integer(stage.flat.columns))
+            body.append(For(stage.flat.place.name, elements, stage.body))
     return For(first.name, loop.stop, body, start=loop.start, step=rows)
 
 
-def _stages(loop: For) -> list[tuple[bool, list[Statement]]]:
-    """The body cut where it changes between what can be a vector loop (True) and what cannot."""
-    stages: list[tuple[bool, list[Statement]]] = []
+def _stages(loop: For, place: Expr) -> list[_Stage]:
+    """The body cut where it changes between what can be a vector loop and what cannot, and around what is costly in
+    short inner loops."""
+    stages: list[_Stage] = []
+    declared: list[Declare] = []
     for s in _accumulators_beside_their_loops(loop.body):
-        kind = can_be_vector(s, loop.variable)
-        if not stages or stages[-1][0] != kind:
-            stages.append((kind, []))
-        stages[-1][1].append(s)
+        if isinstance(s, Declare):
+            declared.append(s)
+            continue
+        parts = split(s, place)
+        # What the rows hand to the long loop would have to be an element for each column.
+        if parts is None or _names_read(parts.flat) & _defined_in(loop.body):
+            pieces = [*declared, s]
+        else:
+            late = {u.name for u in parts.after.body if isinstance(u, Update)} if parts.after else set()
+            for piece in [*(d for d in declared if d.name not in late), parts.before]:
+                _add(stages, False, piece)
+            stages.append(_Stage(True, parts.flat, parts))
+            pieces = [*(d for d in declared if d.name in late), *([parts.after] if parts.after else [])]
+        for piece in pieces:
+            _add(stages, can_be_vector(piece, loop.variable), piece)
+        declared = []
+    for piece in declared:
+        _add(stages, False, piece)
     return _without_idle_stages(stages)
 
 
-def _without_idle_stages(stages: list[tuple[bool, list[Statement]]]) -> list[tuple[bool, list[Statement]]]:
+def _add(stages: list[_Stage], vector: bool, s: Statement) -> None:
+    if not stages or stages[-1].vector != vector or stages[-1].flat is not None:
+        stages.append(_Stage(vector, []))
+    stages[-1].body.append(s)
+
+
+def _defined_in(body: Sequence[Statement]) -> set[str]:
+    return {s.name for s in body if isinstance(s, Let | Declare)}
+
+
+def _without_idle_stages(stages: list[_Stage]) -> list[_Stage]:
     """A stage that only names cheap values goes with the one after it."""
-    result: list[tuple[bool, list[Statement]]] = []
+    result: list[_Stage] = []
     waiting: list[Statement] = []
-    for k, (kind, stage) in enumerate(stages):
-        idle = kind and all(isinstance(s, Let) and _cost(s.value) < _COSTLY for s in stage)
-        if idle and k + 1 < len(stages):
-            waiting = [*waiting, *stage]
-        elif result and result[-1][0] == kind:
-            result[-1][1].extend([*waiting, *stage])
+    for k, stage in enumerate(stages):
+        if stage.flat is not None:
+            result.append(stage)
+            continue
+        idle = stage.vector and all(isinstance(s, Let) and cost(s.value) < COSTLY for s in stage.body)
+        if idle and any(later.flat is None for later in stages[k + 1 :]):
+            waiting = [*waiting, *stage.body]
+        elif result and result[-1].flat is None and result[-1].vector == stage.vector:
+            result[-1].body.extend([*waiting, *stage.body])
             waiting = []
         else:
-            result.append((kind, [*waiting, *stage]))
+            result.append(_Stage(stage.vector, [*waiting, *stage.body]))
             waiting = []
     return result
 
@@ -161,10 +211,6 @@ def _accumulators_beside_their_loops(body: Sequence[Statement]) -> list[Statemen
                 result.append(declared.pop(inner.name))
         result.append(s)
     return result
-
-
-def _cost(e: Expr) -> int:
-    return max((part.function.cost for part in loops.walk_expr(e) if isinstance(part, Compute)), default=0)
 
 
 def _rows(loop: For) -> int:

@@ -115,6 +115,8 @@ class Renderer:
     def converted(self, text: str, given: str, wanted: str) -> str:
         if wanted == "bool":
             return f"({text} != 0)"
+        if given == "bool":  # a choice is a vector operation, a conversion from _Bool is none
+            return f"({text} ? ({C_TYPES[wanted]})1 : ({C_TYPES[wanted]})0)"
         return f"(({C_TYPES[wanted]}){text})"
 
     def applied(

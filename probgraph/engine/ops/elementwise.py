@@ -724,7 +724,10 @@ def _cast_row(dtype: str) -> Elementwise:
         f"Cast{{{dtype}}}",
         numpy=lambda x: np.asarray(x).astype(dtype),
         vjp=(lambda g, y, x: (g,)) if dtype in (*FLOATS, *COMPLEX) else _no_flow,
-        c="({0} != 0)" if dtype == "bool" else "({t})({0})",
+        c="({0} != 0)"
+        if dtype == "bool"
+        else dict.fromkeys("iufc", "({t})({0})")
+        | {"b": "({0} ? ({t})1 : ({t})0)"},  # which is a vector operation
         dtype=lambda given: ((given,), dtype),
     )
 
