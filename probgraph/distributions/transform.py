@@ -10,6 +10,8 @@ K - 1 numbers. Its `log_det` lacks these axes.
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 
 from probgraph.engine import operators as _operators  # noqa: F401  (gives variables their arithmetic)
@@ -23,8 +25,10 @@ class Transform:
     """A bijection from a support to R^n. `name` ends up in the value variable's: `tau` is `tau_log__` over R."""
 
     name: str
-    #: how many of the last axes are transformed together; `log_det` has no such axes
+    #: how many of the last axes of x are transformed together; `log_det` has no such axes
     event_ndim: int = 0
+    #: and how many of y belong to them, where that differs: a matrix may come from a vector
+    value_ndim: int | None = None
 
     def forward(self, x: Variable) -> Variable:
         """The unconstrained value of a point of the support."""
@@ -54,7 +58,11 @@ class Chain(Transform):
             raise ValueError("Chain needs at least one transform")
         self.transforms = list(transforms)
         self.name = "+".join(t.name for t in self.transforms)
-        self.event_ndim = max(t.event_ndim for t in self.transforms)
+        rank = shift = 0
+        for t in self.transforms:
+            grown = 0 if t.value_ndim is None else t.value_ndim - t.event_ndim
+            rank, shift = max(rank, t.event_ndim) + grown, shift + grown
+        self.event_ndim, self.value_ndim = rank - shift, rank
 
     def forward(self, x: Variable) -> Variable:
         for transform in self.transforms:
@@ -67,12 +75,12 @@ class Chain(Transform):
         return y
 
     def log_det(self, y: Variable) -> Variable:
-        total = None
+        parts = []
         for transform in reversed(self.transforms):
-            part = summed_behind(transform.log_det(y), self.event_ndim - transform.event_ndim)
-            total = part if total is None else total + part
+            parts.append(transform.log_det(y))
             y = transform.inverse(y)
-        return total
+        rank = min(part.ndim for part in parts)
+        return functools.reduce(operator.add, [summed_behind(part, part.ndim - rank) for part in parts])
 
     def unconstrained_shape(self, shape: Shape) -> Shape:
         for transform in self.transforms:
