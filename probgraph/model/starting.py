@@ -74,11 +74,13 @@ def _refuse_outside(
     )
     if inside.all() and np.isfinite(y).all():
         return
+    edge = ""
     if inside.all():  # on the edge of the support, or where another transform does not lead
+        edge = f", where its transform {f.transform.name} leads" if f.transform is not None else ""
         inside = np.isfinite(y) if x.shape == y.shape else np.zeros((), bool)
     bad = tuple(int(i) for i in np.argwhere(~inside)[0])
     where = f" at index {bad if len(bad) > 1 else bad[0]}" if bad else ""
     raise ValueError(
         f"the initial value of {f.name} is {shown(x[bad])}{where}; it must be inside its support, that is"
-        f" {support.text}: {f.variable!r}. Give initval= or initvals="
+        f" {support.text}{edge}: {f.variable!r}. Give initval= or initvals="
     )

@@ -224,8 +224,6 @@ def test_a_model_walks_over_fewer_numbers():
         pg.HalfNormal("h", 1, transform=tr.ordered, shape=3, initval=[0.5, 1.0, 3.0])
     shapes = [v.type.shape for v in model.value_vars]
     assert shapes == [(2, 3), (3,), (2,), (3,), (3,)]
-    with pytest.raises(ValueError, match="the initial value of x is"):
-        model.initial_point()
     point = model.initial_point({"x": [[0.0, 1.0, 2.0], [-1, 0, 1]]})
     density, layout = log_density(model)
     q = layout.vector(point) + 0.1 * np.random.default_rng(1).normal(size=layout.dim)
@@ -255,3 +253,12 @@ def test_a_variable_that_is_too_flat_for_its_transform_is_named():
         pytest.raises(ValueError, match=r"x: its shape is \(\), and the transform ordered needs 1"),
     ):
         pg.Normal("x", 0, 1, transform=tr.ordered)
+
+
+def test_a_start_where_no_transform_leads_is_said():
+    with pg.Model() as model:
+        pg.Normal("x", 0, 1, transform=tr.ordered, shape=2)
+    with pytest.raises(
+        ValueError, match=r"x is 0 at index 1; .* a finite number, where its transform ordered leads"
+    ):
+        model.initial_point()
