@@ -17,7 +17,7 @@ import numpy as np
 
 import probgraph.engine as engine
 import probgraph.engine.tensor as T
-from benchmarks.call_cost import density_cost
+from benchmarks.timing import density_cost
 from probgraph.engine import toolchain
 from probgraph.engine.compiled import compile_density
 from probgraph.engine.graph import Variable

@@ -1,14 +1,8 @@
-"""Published posteriors with reference summaries, and when a sampler's draws agree with them.
-
-The data base lies beside the repository, or where the environment variable POSTERIORDB says.
-"""
+"""Published posteriors with reference summaries, and when a sampler's draws agree with them."""
 
 from __future__ import annotations
 
 import json
-import os
-import zipfile
-from pathlib import Path
 from typing import Any
 
 import arviz as az
@@ -16,14 +10,7 @@ import numpy as np
 import xarray as xr
 
 import probgraph as pg
-
-PLACE = Path(os.environ.get("POSTERIORDB", Path(__file__).parents[1] / ".." / "shared" / "posteriordb"))
-
-
-def data(name: str) -> dict[str, Any]:
-    archive = zipfile.ZipFile(PLACE / "data" / "data" / f"{name}.json.zip")
-    values = json.loads(archive.read(archive.namelist()[0]))
-    return {key: np.array(v) if isinstance(v, list) else v for key, v in values.items()}
+from benchmarks.posteriordb import PLACE, data
 
 
 def eight_schools() -> pg.Model:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -11,9 +12,19 @@ import numpy as np
 import pytest
 import scipy.stats as st
 
-from benchmarks import call_cost
+import probgraph as pg
+import probgraph.engine as engine
+import probgraph.engine.tensor as T
+from benchmarks import call_cost, report
+from benchmarks.processes import MemoryWatch
+from benchmarks.roofline import microseconds_to_read
+from benchmarks.timing import ROUNDS, best
+from benchmarks.worker import Worker
+from benchmarks.workloads import WORKLOADS, by_name
 from probgraph.engine import toolchain
-from probgraph.model.log_density import log_density
+from probgraph.engine.graph import FunctionGraph
+from probgraph.engine.run_graph import numpy_function
+from probgraph.model.log_density import compiled_density, density_graphs, log_density
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -65,7 +76,7 @@ def test_start_to_finish_splits_the_whole(tmp_path):
 
 
 def test_the_models_of_call_cost_are_what_they_are_called():
-    density, _ = log_density(call_cost.eight_schools())
+    density, _ = log_density(call_cost.model_of("eight_schools"))
     q = np.random.default_rng(1).normal(size=10)
     mu, tau, theta = q[0], np.exp(q[1]), q[2:]
     effect = np.array([28, 8, -3, 7, -1, 1, 18, 12])
@@ -73,10 +84,134 @@ def test_the_models_of_call_cost_are_what_they_are_called():
     expected = st.norm.logpdf(mu, 0, 5) + st.halfcauchy.logpdf(tau, 0, 5) + q[1] + st.norm.logpdf(theta).sum()
     expected += st.norm.logpdf(effect, mu + tau * theta, error).sum()
     assert density(q)[0] == pytest.approx(expected, rel=1e-12)
-    assert log_density(call_cost.logistic_regression(20, 3))[0].dim == 4
+    assert log_density(call_cost.model_of("logistic"))[0].dim == 26
 
 
 def test_a_round_is_timed_by_the_repetition():
     counts = []
-    microseconds = call_cost.best(lambda count: (counts.append(count), sum(range(1000 * count))))
-    assert microseconds > 0 and len(counts) >= call_cost.ROUNDS and max(counts) > 1
+    microseconds = best(lambda count: (counts.append(count), sum(range(1000 * count))))
+    assert microseconds > 0 and len(counts) >= ROUNDS and max(counts) > 1
+
+
+# Side by side with peers: the harness, with probgraph alone ------------------------------------------------
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_every_workload_has_a_model_whose_c_is_its_numpy_and_whose_gradient_is_its_slope(name):
+    workload = by_name(name)
+    if not workload.is_there:
+        pytest.skip(f"the data set {workload.needs} is not here (POSTERIORDB)")
+    model = workload.probgraph(pg, engine, T, workload.data())
+    layout, logp, gradients = density_graphs(model)
+    density = compiled_density(layout, logp, gradients)
+    random = np.random.default_rng(2)
+    q = random.normal(size=layout.dim) * workload.spread
+    value, gradient = density(q)
+    assert np.isfinite(value) and np.isfinite(gradient).all()
+
+    expected, *parts = numpy_function(FunctionGraph(layout.values, [logp, *gradients]))(layout.arrays(q))
+    expected_gradient = np.concatenate([np.ravel(part) for part in parts])
+    assert value == pytest.approx(float(expected), rel=1e-10)
+    assert gradient == pytest.approx(expected_gradient, rel=1e-10, abs=1e-10 * np.abs(gradient).max())
+
+    direction = random.normal(size=layout.dim)
+    direction *= 1e-4 / np.linalg.norm(direction)
+    slope = (
+        8 * (density(q + direction)[0] - density(q - direction)[0])
+        - (density(q + 2 * direction)[0] - density(q - 2 * direction)[0])
+    ) / 12
+    rounding = 1e-14 * abs(value) * np.sqrt(layout.dim)
+    assert slope == pytest.approx(
+        gradient @ direction, rel=1e-5, abs=rounding + 1e-6 * np.linalg.norm(gradient) * 1e-4
+    )
+
+
+def worker(tmp_path, steps):
+    order = {
+        "workload": "scalar_terms_5",
+        "library": "probgraph",
+        "steps": steps,
+        "reference": str(tmp_path / "known.npz"),
+    }
+    report = tmp_path / "report.json"
+    Worker(order, report).run()
+    return json.loads(report.read_text())
+
+
+def test_what_computes_another_density_is_not_timed(tmp_path):
+    steps = ["build", "compile", "check"]
+    assert "error" not in worker(tmp_path, steps)  # it is the first, so it becomes the reference
+    same = worker(tmp_path, steps)
+    assert same["gradients_differ_by"] == 0 and same["densities_differ_by"] == 0 and same["dim"] == 5
+    with np.load(tmp_path / "known.npz") as known:
+        known = dict(known)
+    np.savez(tmp_path / "known.npz", **{**known, "logp": known["logp"] + 3.0})
+    assert "error" not in worker(tmp_path, steps), "densities may differ by a constant"
+    np.savez(tmp_path / "known.npz", **{**known, "logp": known["logp"] * (1 + 1e-6)})
+    assert "Disagreement" in worker(tmp_path, [*steps, "gradient"])["error"]
+    known["gradients"][2, 3] *= 1 + 1e-6
+    np.savez(tmp_path / "known.npz", **known)
+    other = worker(tmp_path, [*steps, "gradient"])
+    assert "Disagreement" in other["error"] and "gradient" not in other
+
+
+def test_the_command_measures_probgraph_where_no_peer_is(tmp_path):
+    out = [str(tmp_path / "results.json"), str(tmp_path / "RESULTS.md")]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks",
+        "--workloads",
+        "scalar_terms_5",
+        "--peers",
+        "--draws",
+        "50",
+    ]
+    command += ["--measure", "import", "gradient", "sample", "memory", "--json", "--out", *out]
+    text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    printed = json.loads(text)
+    assert printed == json.loads((tmp_path / "results.json").read_text())
+    assert printed["machine"]["Python"] in sys.version
+    numbers = printed["results"]["scalar_terms_5"]["probgraph"]
+    assert "error" not in numbers
+    assert 0 < numbers["import"] < numbers["finish_warm"]
+    assert numbers["sample"] + numbers["import"] < numbers["finish_cold"]
+    assert 0 < numbers["gradient"] < 1000 and numbers["gradients"] > 200
+    assert 10 < numbers["ess_bulk"] < 2000 and numbers["rhat"] > 0.9
+    assert numbers["ess_per_gradient"] == pytest.approx(1000 * numbers["ess_bulk"] / numbers["gradients"])
+    if Path("/proc/self/task").exists():
+        assert 30 < numbers["megabytes"] < 3000
+    assert "| 5 scalar terms" in (tmp_path / "RESULTS.md").read_text()
+
+
+def test_ratios_are_to_the_best_peer():
+    results = {
+        "eight_schools": {
+            "probgraph": {"gradient": 1.0, "ess_per_second": 30.0},
+            "stanli": {"gradient": 4.0, "ess_per_second": 10.0},
+            "numpyro": {"gradient": 2.0, "ess_per_second": 20.0},
+            "nutpie": {"error": "check: Disagreement: it is another density", "gradient": 0.1},
+        }
+    }
+    text = report.tables(results, ["gradient", "sample"])
+    gradient, per_second = re.findall(r"^\| eight schools.*\|\s+(\S+) \|$", text, re.MULTILINE)
+    assert gradient == "0.50" and per_second == "1.50"
+    assert "eight_schools, nutpie: check: Disagreement" in text
+
+
+def test_the_roofline_reads_everything():
+    array = np.random.default_rng(0).normal(size=100_003)
+    assert microseconds_to_read(array) > array.nbytes / 1e6, "a terabyte per second: it was not read"
+
+
+def test_memory_of_children_is_seen():
+    if not Path("/proc/self/task").exists():
+        pytest.skip("no /proc")
+    hungry = "b = bytearray(200 << 20); b[::4096] = b'x' * len(b[::4096]); import time; time.sleep(0.3)"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {hungry!r}])"
+    process = subprocess.Popen([sys.executable, "-c", parent])
+    watch = MemoryWatch(process.pid)
+    watch.start()
+    process.wait()
+    watch.stop()
+    assert 200 < watch.peak / 2**20 < 400

@@ -1,0 +1,103 @@
+"""A measurement as a process of its own, watched from outside: how long it took, and the memory of all it started."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.libraries import LIBRARIES
+
+ROOT = Path(__file__).resolve().parent.parent
+LOOK_SECONDS = 0.004
+
+
+def run(order: dict[str, Any], folder: Path, seconds: float) -> dict[str, Any]:
+    """Run the worker on an order, with the library's caches in `folder`; its report, with `total` and `megabytes`.
+
+    `total` are the seconds from starting the process to its having a posterior, if it samples. A worker that takes
+    longer than `seconds` is ended.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    asked, report, said = folder / "order.json", folder / "report.json", folder / "output.txt"
+    report.unlink(missing_ok=True)
+    asked.write_text(json.dumps(order))
+    search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    caches = LIBRARIES[order["library"]].caches(folder)
+    environment = {**os.environ, **caches, "PYTHONPATH": search, "PYTHONDONTWRITEBYTECODE": "1"}
+    if "gradient" in order["steps"]:
+        environment |= {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
+    command = [sys.executable, "-m", "benchmarks.worker", str(asked), str(report)]
+    with said.open("w") as output:
+        began = time.time()
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=os.name == "posix",
+        )
+        memory = MemoryWatch(process.pid)
+        memory.start()
+        try:
+            process.wait(seconds)
+            failure = f"the process ended with status {process.returncode}" if process.returncode else None
+        except subprocess.TimeoutExpired:
+            failure = f"not finished after {seconds:.0f} s"
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            memory.stop()
+    found = json.loads(report.read_text()) if report.exists() else {}
+    if failure is not None:
+        found.setdefault("error", failure)
+    if "finished_at" in found:
+        found["total"] = found.pop("finished_at") - began
+    if memory.peak:
+        found["megabytes"] = memory.peak / 2**20
+    return found
+
+
+class MemoryWatch(threading.Thread):
+    """The largest sum of resident memory over a process and all that descend from it; 0 where there is no /proc."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.pid, self.peak, self._ended = pid, 0, threading.Event()
+
+    def run(self) -> None:
+        while not self._ended.wait(LOOK_SECONDS):
+            self.peak = max(self.peak, sum(map(_resident, _descendants(self.pid))))
+
+    def stop(self) -> None:
+        self._ended.set()
+        self.join()
+
+
+def _descendants(pid: int) -> list[int]:
+    found, todo = [], [pid]
+    while todo:
+        found.append(parent := todo.pop())
+        try:
+            for thread in os.listdir(f"/proc/{parent}/task"):
+                with open(f"/proc/{parent}/task/{thread}/children") as children:
+                    todo += map(int, children.read().split())
+        except OSError:
+            pass  # it has ended meanwhile
+    return found
+
+
+def _resident(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/statm") as fields:
+            return int(fields.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
