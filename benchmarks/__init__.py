@@ -1,1 +1,1 @@
-"""How long things take, on your machine: each file is a command, `python -m benchmarks.<name>`."""
+"""How long things take, on your machine, and beside other libraries: see README.md in this folder."""

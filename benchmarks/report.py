@@ -8,6 +8,7 @@ import platform
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import probgraph as pg
 from benchmarks.libraries import LIBRARIES
 from benchmarks.measures import MEASURES, Column
 from benchmarks.workloads import WORKLOADS, by_name
@@ -104,11 +105,10 @@ def machine(libraries: Iterable[str]) -> dict[str, str]:
     }
     packages = dict.fromkeys(package for name in libraries for package in LIBRARIES[name].packages)
     for package in [*packages, "arviz"]:
-        distribution = "pystan" if package == "stan" else package
         try:
-            facts[distribution] = importlib.metadata.version(distribution)
-        except importlib.metadata.PackageNotFoundError:
-            facts[distribution] = "this checkout" if package == OURS else "?"
+            facts[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:  # run from a checkout that is not installed
+            facts[package] = pg.__version__
     return facts
 
 

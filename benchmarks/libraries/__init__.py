@@ -113,9 +113,4 @@ LIBRARIES = {
         lambda folder: {},
         "stanli_grad, called from C; it interprets, and keeps no cache",
     ),
-    "pystan": Library(
-        ("stan", "httpstan"),
-        lambda folder: {"XDG_CACHE_HOME": str(folder)},
-        "none: PyStan offers gradients through a web server alone",
-    ),
 }
