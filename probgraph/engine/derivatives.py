@@ -1,13 +1,14 @@
 """Derivatives beyond the gradient: Jacobians, Hessians, products with them, and a check of gradients by differences.
 
-All of them are reverse passes. The rows of a Jacobian are one reverse pass over a batch (`vectorize_graph`);
-a product with a Jacobian from the right (`Rop`) is the reverse pass of a reverse pass, which is linear in what
-flows through it. So every op that has a gradient has all of these.
+The rows of a Jacobian are one reverse pass over a batch (`vectorize_graph`), and its products from the right
+(`Rop`) are pushed forward (`pushforward`). Every op that has a gradient has all of these. Where there are loops, a
+pass forward is worth most: it keeps nothing of their steps. The Jacobian by a few numbers is then a batch of these.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,13 +17,14 @@ import numpy as np
 
 from probgraph.engine.autodiff import DisconnectedInputError, grad, zero_gradient
 from probgraph.engine.function import function
-from probgraph.engine.graph import Apply, Constant, Variable, ancestors, rebuild
+from probgraph.engine.graph import Apply, Constant, Variable, rebuild
 from probgraph.engine.op import Op, as_variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops.diagonals import diagonal
 from probgraph.engine.ops.products import Dot
 from probgraph.engine.ops.reduce import sum as summed
-from probgraph.engine.ops.shape import ARange, DimShuffle, arange, dimshuffle, length, reshape
+from probgraph.engine.ops.shape import ARange, DimShuffle, arange, dimshuffle, length, moveaxis, reshape
+from probgraph.engine.pushforward import has_loops_between, pushed
 from probgraph.engine.rewrite import OpRule, Pass, run_passes
 from probgraph.engine.scanning import scan
 from probgraph.engine.types import COMPLEX, FLOATS, TensorType, describe
@@ -68,7 +70,8 @@ def jacobian(
 
     `wrt` is a variable or a list (or tuple) of them, and so is the result; see `grad` for the other arguments.
     All rows are computed at once, unless `vectorize` is False: then one after another in a loop, which keeps the
-    intermediate values of one row only.
+    intermediate values of one row only. Through loops (`scan`) the derivatives by a few numbers, of known count, are
+    computed forward, all columns at once.
 
     >>> x = Variable(TensorType("float64", (None,)), "x")
     >>> jacobian(x ** 2, x).eval({x: [1.0, 3.0]})
@@ -84,6 +87,9 @@ def jacobian(
     _continuous("jacobian", expression)
     if vectorize is False:
         return _as_given(_rows_in_a_loop(expression, targets, options), wrt)
+    columns = _columns(expression, targets) if vectorize is None and not consider_constant else None
+    if columns is not None:
+        return _as_given(columns, wrt)
     flowing = Variable(TensorType(expression.dtype, expression.type.shape), "flowing")
     rows = grad(None, targets, known_grads={expression: flowing}, **options)
     lengths = [length(expression, axis) for axis in range(expression.ndim)]
@@ -213,6 +219,34 @@ _WITHOUT_UNITS = [
 ]
 
 
+#: by so many numbers a Jacobian through loops is computed forward
+_FEW_COLUMNS = 32
+
+
+def _columns(expression: Variable, targets: Sequence[Variable]) -> list[Variable] | None:
+    """The Jacobian column by column, each pushed forward, all at once; None where rows are the better way."""
+    sizes = [None if None in v.type.shape else math.prod(v.type.shape) for v in targets]
+    rows = None if None in expression.type.shape else math.prod(expression.type.shape)
+    if None in sizes or sum(sizes) > min(_FEW_COLUMNS, _FEW_COLUMNS if rows is None else rows - 1):
+        return None
+    if any(v.dtype not in FLOATS for v in targets) or not has_loops_between([expression], targets):
+        return None
+    results: list[Variable] = []
+    for v, size in zip(targets, sizes, strict=True):
+        direction = Variable(v.type, "direction")
+        (column,) = pushed([expression], {v: direction})
+        if column is None:
+            return None
+        units = as_variable(np.eye(size, dtype=v.dtype).reshape(size, *v.type.shape))
+        many = vectorize_graph(column, {direction: units})
+        if many.ndim == expression.ndim:  # the same whatever the direction
+            many = ew.fill(dimshuffle(arange(size), (0, *("x",) * expression.ndim)), many)
+        many = moveaxis(many, 0, -1)
+        shape = [length(expression, axis) for axis in range(expression.ndim)]
+        results.append(reshape(many, [*shape, *v.type.shape]))
+    return results
+
+
 def _rows_in_a_loop(expression: Variable, targets: list[Variable], options: dict[str, Any]) -> list[Variable]:
     flat = expression.flatten()
 
@@ -258,7 +292,8 @@ def hessian_vector_product(cost: Variable, wrt: Any, p: Any, **grad_options: Any
     """The Hessian of a scalar by all of `wrt` together, times `p`: of the shapes of `wrt`, at the cost of a gradient
     or two.
 
-    `p` has an entry, shaped like it, for each of `wrt`. `grad_options` go to `grad`.
+    `p` has an entry, shaped like it, for each of `wrt`. `grad_options` go to `grad`. Through loops the gradient is
+    pushed forward along `p`; else the gradient of its product with `p` is taken.
 
     >>> x, p = (Variable(TensorType("float64", (None,)), name) for name in "xp")
     >>> hessian_vector_product((x ** 3).sum(), x, p).eval({x: [1.0, 2.0], p: [1.0, 10.0]})
@@ -268,6 +303,11 @@ def hessian_vector_product(cost: Variable, wrt: Any, p: Any, **grad_options: Any
     points = [as_variable(v) for v in _as_list(p)]
     _same_form("hessian_vector_product", "wrt", targets, "p", points)
     gradients = grad(cost, targets, add_names=False, **grad_options)
+    if "consider_constant" not in grad_options and has_loops_between(gradients, targets):
+        moves = pushed(gradients, dict(zip(targets, points, strict=True)))
+        return _as_given(
+            [zero_gradient(v) if move is None else move for v, move in zip(targets, moves, strict=True)], wrt
+        )
     fixed = [
         Variable(v.type, v.name) for v in points
     ]  # whatever the vectors come from, they are taken as they are
@@ -334,8 +374,8 @@ def Rop(
     DisconnectedInputError, or with disconnected_outputs="warn" or "ignore" gives zeros (None, if
     `return_disconnected` is "none").
 
-    It is two reverse passes, for every op that has a gradient, through loops too: there a forward pass would need
-    no memory of the steps, which this one has.
+    Every op that has a gradient has this too: it is two reverse passes. Loops are pushed forward by loops, which
+    keep nothing of the steps that are done.
 
     >>> x = Variable(TensorType("float64", (None,)), "x")
     >>> Rop(x ** 2, x, as_variable([1.0, 10.0])).eval({x: [3.0, 4.0]})
@@ -354,33 +394,7 @@ def Rop(
 def _pushed(
     output: Variable, moves: dict[Variable, Variable], disconnected: str, returned: str
 ) -> Variable | None:
-    behind = set(ancestors([output]))
-    moves = {v: p for v, p in moves.items() if v in behind}
-    result: Variable | None = None
-    if moves and output.dtype in FLOATS:
-        # What flows back is linear in what flows in: its derivative by that, along the moves, is the move of f.
-        flowing = Variable(output.type, "flowing")
-        flows = grad(
-            None,
-            list(moves),
-            known_grads={output: flowing},
-            disconnected_inputs="ignore",
-            return_disconnected="none",
-        )
-        pairs = [(g, p) for g, p in zip(flows, moves.values(), strict=True) if g is not None]
-        if pairs:
-            total = summed(pairs[0][0] * pairs[0][1])
-            for g, p in pairs[1:]:
-                total = total + summed(g * p)
-            moved = grad(
-                total, flowing, disconnected_inputs="ignore", return_disconnected="none", add_names=False
-            )
-            # Its value does not matter, only its shape: that of the output.
-            result = (
-                zero_gradient(output)
-                if moved is None
-                else rebuild([moved], {flowing: ew.zeros_like(output)})[0]
-            )
+    (result,) = pushed([output], moves)
     if result is not None:
         return result
     message = f"Rop method was asked to compute the derivative of {output}, which does not depend on `wrt`"
