@@ -5,7 +5,7 @@ How it differentiates is told in `loop_gradient`; how users come to one, in `sca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -160,6 +160,9 @@ class Scan(Loop):
         return numpy_function(self.graph)
 
     def numpy(self, *arrays: Any) -> Any:
+        return self.repeated(self._run, arrays)
+
+    def repeated(self, run: Callable[[Sequence[Any]], Sequence[Any]], arrays: Sequence[Any]) -> Any:
         steps, sequences, pasts, fixed = self.given(arrays)
         steps = int(steps)
         saved: list[np.ndarray] = []
@@ -171,7 +174,7 @@ class Scan(Loop):
                 for i, (past, taps) in enumerate(zip(pasts, self.taps, strict=True))
                 for tap in taps
             ]
-            values = self._run([*(np.asarray(s[t]) for s in sequences), *earlier, *fixed])
+            values = run([*(np.asarray(s[t]) for s in sequences), *earlier, *fixed])
             if not saved:
                 saved = [
                     np.empty((steps, *np.shape(value)), v.dtype)
@@ -189,7 +192,7 @@ class Scan(Loop):
             if self.until and values[-1]:
                 break
         if not saved:
-            saved = self._nothing(sequences, pasts, fixed)
+            saved = self._nothing(run, sequences, pasts, fixed)
         results = tuple(array[:made] for array in saved)
         return results if len(results) > 1 else results[0]
 
@@ -200,13 +203,13 @@ class Scan(Loop):
                     f"{self}: state {i} has shape {past.shape[1:]} at first, and {saved[i].shape[1:]} after a step"
                 )
 
-    def _nothing(self, sequences: Any, pasts: Any, fixed: Any) -> list[np.ndarray]:
+    def _nothing(self, run: Any, sequences: Any, pasts: Any, fixed: Any) -> list[np.ndarray]:
         """The outputs of no steps: empty, with the lengths that a step on zeros would give them."""
         states = [np.zeros(past.shape[1:], past.dtype) for past in pasts]
         earlier = [state for state, taps in zip(states, self.taps, strict=True) for _ in taps]
         elements = [np.zeros(s.shape[1:], s.dtype) for s in sequences]
         try:
-            shapes = [np.shape(v) for v in self._run([*elements, *earlier, *fixed])]
+            shapes = [np.shape(v) for v in run([*elements, *earlier, *fixed])]
         except (ArithmeticError, ValueError, IndexError, np.linalg.LinAlgError):
             shapes = [tuple(n or 0 for n in v.type.shape) for v in self.graph.outputs]
         return [np.empty((0, *shape), v.dtype) for v, shape in zip(self.results, shapes, strict=False)]

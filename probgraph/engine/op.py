@@ -15,7 +15,7 @@ its family, and there are six:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -214,6 +214,10 @@ class Loop(Op):
     sequences: int
     taps: tuple[tuple[int, ...], ...]
     until: bool = False
+
+    def repeated(self, run: Callable[[Sequence[Any]], Sequence[Any]], arrays: Sequence[Any]) -> Any:
+        """What the loop means, given a node's inputs as arrays and any way to run a step."""
+        raise NotImplementedError(f"{self} has a step that only it can run")
 
     def rebuilt_inner(self, graph: FunctionGraph) -> Loop:
         """The same loop with another graph for its step, whose inputs and outputs mean what they did."""

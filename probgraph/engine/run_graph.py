@@ -12,11 +12,14 @@ from probgraph.engine.op import Choice
 from probgraph.engine.shared import SharedVariable
 
 
-def apply_numpy(node: Apply, values: Sequence[Any]) -> tuple[Any, ...]:
-    """The values of a node's outputs from those of its inputs. Errors say which op, and who made it."""
+def apply_numpy(
+    node: Apply, values: Sequence[Any], evaluate: Callable[[Apply, Sequence[Any]], Any] | None = None
+) -> tuple[Any, ...]:
+    """The values of a node's outputs from those of its inputs, by its op or by another way to do the same. Errors
+    say which op, and who made it."""
     try:
         node.op.check_lengths(node, values)
-        results = node.op.evaluate(node, values)
+        results = (evaluate or node.op.evaluate)(node, values)
     except Exception as error:
         error.add_note(explanation(node, values))
         raise

@@ -2,7 +2,7 @@
 
 Random draws and choices have no loops (`Hosted`). A graph that has them is cut there: what the first of them need
 is compiled, they are run, what the next ones need is compiled, and so on; the last part computes the outputs from
-all of it. Parts of a few scalars are not worth a compiler and are run by NumPy. A branch of a choice is a graph
+all of it. A loop that has them in its step is run by Python, with its step cut in the same way. Parts of a few scalars are not worth a compiler and are run by NumPy. A branch of a choice is a graph
 of its own, compiled when it is first taken. All operations are pure, so that parts may compute small things anew.
 """
 
@@ -57,7 +57,13 @@ class StagedGraph:
         for stage in _stages(between, set(graph.inputs)):
             self._compute([v for node in stage for v in self._read_before(node)])
             for node in stage:
-                self._steps.append(self._choosing(node) if isinstance(node.op, Choice) else _calling(node))
+                match node.op:
+                    case Choice():
+                        self._steps.append(self._choosing(node))
+                    case Loop():
+                        self._steps.append(_calling(node, self._repeating(node.op)))
+                    case _:
+                        self._steps.append(_calling(node))
             self._known.update(dict.fromkeys(v for node in stage for v in node.outputs))
         self.last: Run | None = self._compute(graph.outputs)
 
@@ -132,6 +138,11 @@ class StagedGraph:
             )
         ]
 
+    def _repeating(self, op: Loop) -> Callable[[Apply, Sequence[Any]], Any]:
+        """The loop by a step that is itself run in stages."""
+        step = StagedGraph(with_cheap_choices_selected(op.graph), self._make)
+        return lambda node, arrays: op.repeated(step, arrays)
+
     def _choosing(self, node: Apply) -> Callable[[dict[Variable, Any]], None]:
         """A step that computes the branch which is taken, compiled when that happens first."""
         condition, known = node.inputs[0], dict(self._known)
@@ -153,9 +164,11 @@ class StagedGraph:
         return step
 
 
-def _calling(node: Apply) -> Callable[[dict[Variable, Any]], None]:
+def _calling(
+    node: Apply, evaluate: Callable[[Apply, Sequence[Any]], Any] | None = None
+) -> Callable[[dict[Variable, Any]], None]:
     def step(values: dict[Variable, Any]) -> None:
-        results = apply_numpy(node, [_value(v, values) for v in node.inputs])
+        results = apply_numpy(node, [_value(v, values) for v in node.inputs], evaluate)
         for v, result in zip(node.outputs, results, strict=True):
             values[v] = np.asarray(result)
 
@@ -232,8 +245,10 @@ def _decided(
 def with_cheap_choices_selected(graph: FunctionGraph) -> FunctionGraph:
     """The graph with both branches computed, and one selected, where that is cheap and cannot fail.
 
-    It cannot where a branch holds but formulas of scalars, or of arrays whose lengths are known.
+    It cannot where a branch holds but formulas of scalars, or of arrays whose lengths are known. So in the steps of
+    loops.
     """
+    graph = _with_selecting_steps(graph)
     while True:
         order = graph.toposort()
         always = always_needed(order, graph.outputs)
@@ -242,6 +257,25 @@ def with_cheap_choices_selected(graph: FunctionGraph) -> FunctionGraph:
         if not any(cheap):
             return graph
         graph = FunctionGraph(graph.inputs, _selected(graph, cheap))
+
+
+def _with_selecting_steps(graph: FunctionGraph) -> FunctionGraph:
+    steps: dict[Loop, Loop] = {}
+    for node in graph.toposort():
+        if isinstance(node.op, Loop) and is_hosted(node):
+            step = with_cheap_choices_selected(node.op.graph)
+            if step is not node.op.graph:
+                steps[node.op] = node.op.rebuilt_inner(step)
+    if not steps:
+        return graph
+
+    def each(node: Apply) -> Sequence[Variable] | None:
+        op = steps.get(node.op) if isinstance(node.op, Loop) else None
+        return (
+            None if op is None else Apply(op, node.inputs, [v.type for v in node.outputs], node.trace).outputs
+        )
+
+    return FunctionGraph(graph.inputs, rebuild(graph.outputs, {v: v for v in graph.inputs}, each=each))
 
 
 def _selected(graph: FunctionGraph, chosen: Sequence[bool]) -> list[Variable]:

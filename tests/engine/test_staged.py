@@ -11,6 +11,8 @@ from probgraph.engine.graph import FunctionGraph
 from probgraph.engine.ifelse import ifelse
 from probgraph.engine.op import Op
 from probgraph.engine.ops.random_op import next_state
+from probgraph.engine.rewrite import run_passes
+from probgraph.engine.rules import FAST_RUN
 from probgraph.engine.run_graph import numpy_function
 from probgraph.engine.staged import StagedGraph, is_hosted, with_cheap_choices_selected
 
@@ -142,6 +144,54 @@ def test_a_loop_with_draws_is_run_by_python_and_the_rest_is_compiled():
     g = np.random.default_rng(5)
     for _ in range(2):
         np.testing.assert_allclose(f([1.0, 2.0]), np.cumsum(g.normal(size=(4, 2)), 0).sum(0) * [1, 2])
+
+
+def test_the_step_of_a_loop_with_draws_is_compiled_in_parts():
+    x, W = T.dmatrix("x"), T.dmatrix("W")
+    e = T.random.normal(size=[40])
+    e.rng.set_value(np.random.default_rng(5))
+
+    def step(x, h):
+        new = T.tanh(T.dot(W, h) + x + 0.1 * e)
+        return [new, T.exp(new).sum()], theano.scan_module.until(new.sum() > 3)
+
+    (h, totals), updates = theano.scan(step, x, [T.zeros((40,)), None])
+    outputs = [h, totals, *theano.grad(totals.sum(), [x, W])]
+    rng = np.random.default_rng(1)
+    X, M = rng.normal(size=(30, 40)), rng.normal(size=(40, 40)) / 8
+    found = {}
+    for mode in ("FAST_RUN", "FAST_COMPILE"):
+        e.rng.set_value(np.random.default_rng(5))
+        f = theano.function([x, W], outputs, updates=updates, mode=mode)
+        found[mode] = [f(X, M) for _ in range(2)]
+    assert f.maker.executable.backend.startswith("NumPy")
+    for fast, plain in zip(found["FAST_RUN"], found["FAST_COMPILE"], strict=True):
+        assert 0 < len(fast[0]) < 30
+        for a, b in zip(fast, plain, strict=True):
+            np.testing.assert_allclose(a, b, 1e-10, 1e-12)
+    first, second = (hs[:2] for hs, *_ in found["FAST_RUN"])
+    assert not np.array_equal(first, second)
+
+    made: list[FunctionGraph] = []
+
+    def make(part):
+        made.append(part)
+        return numpy_function(part)
+
+    graph = FunctionGraph([x, W, e.rng], run_passes(outputs[:2], FAST_RUN))
+    given = [X, M, e.rng.container.value]
+    run = StagedGraph(graph, make)
+    assert any("tanh" in str(part.toposort()) for part in made)  # of the step, after the draw
+    for a, b in zip(run(given), numpy_function(graph)(given), strict=True):
+        np.testing.assert_allclose(a, b, 1e-12)
+
+
+def test_a_step_with_a_cheap_choice_is_c():
+    x = T.dvector("x")
+    values, _ = theano.scan(lambda e, total: ifelse(e > 0, total + e, total * 2), x, outputs_info=1.0)
+    f = theano.function([x], [values, theano.grad(values[-1], x)])
+    assert f.maker.executable.backend == "C"
+    assert [v.tolist() for v in f([2.0, -1.0, 3.0])] == [[3, 6, 9], [2, 0, 1]]
 
 
 def test_cheap_choices():
