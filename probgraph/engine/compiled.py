@@ -34,7 +34,7 @@ def load(
     program: Program, entries: Sequence[str], name: str = "program", parts: Mapping[str, Part] | None = None
 ) -> tuple[ctypes.CDLL, str]:
     """A program with these entries, compiled and linked to what it calls of SciPy's; and its C text."""
-    renderer = Renderer(program, toolchain.vector_functions(), parts)
+    renderer = Renderer(program, toolchain.vector_functions(), parts, toolchain.vector_types())
     text = renderer.file(entries)
     library = toolchain.load(text, name)
     if renderer.externals:

@@ -41,6 +41,7 @@ from probgraph.engine.loops import (
     Store,
     Update,
 )
+from probgraph.engine.vector_sums import TYPES, vector_sum
 
 C_TYPES = {
     "bool": "_Bool",
@@ -70,14 +71,20 @@ class Part:
 class Renderer:
     """Collects the text of one program.
 
-    `vector` names the libm functions with vector variants; `parts` the buffers that lie in `q` (what a density
+    `vector` names the libm functions with vector variants, `vector_types` says that the compiler has GNU C's;
+    `parts` are the buffers that lie in `q` (what a density
     is a function of) and `g` (its gradient). Thousands of scalar parameters then are two pointers.
     """
 
     def __init__(
-        self, program: Program, vector: frozenset[str] = frozenset(), parts: Mapping[str, Part] | None = None
+        self,
+        program: Program,
+        vector: frozenset[str] = frozenset(),
+        parts: Mapping[str, Part] | None = None,
+        vector_types: bool = False,
     ) -> None:
         self.program = program
+        self.vector_types = vector_types
         self.vector = vector
         self.parts = parts or {}
         self.types: dict[str, str] = {}
@@ -195,6 +202,11 @@ class Renderer:
         return self.applied(function, [dtype, dtype], [place, self.expr(value)], dtype)
 
     def _for(self, s: For) -> list[str]:
+        if self.vector_types:
+            text = vector_sum(s, self)
+            if text is not None:
+                self.support[TYPES] = None
+                return text
         body = self.lines(s.body, "    ")
         header = (
             f"for (int64_t {s.variable} = {self.expr(s.start)}; {s.variable} < {self.expr(s.stop)};"

@@ -290,6 +290,12 @@ def vector_functions() -> frozenset[str]:
     return frozenset() if compiler is None or compiler.family != "gcc" else _libmvec_functions()
 
 
+def vector_types() -> bool:
+    """Whether the compiler has GNU C's vector types (gcc and clang, on any processor)."""
+    compiler = find_compiler()
+    return compiler is not None and compiler.family in ("gcc", "clang")
+
+
 @functools.cache
 def _libmvec_functions() -> frozenset[str]:
     library = _libmvec()
