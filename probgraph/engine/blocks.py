@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from probgraph.engine import loops
+from probgraph.engine.columns import Columns, Sweep, rows_of, turned
 from probgraph.engine.flattened import COSTLY, Split, cost, split
 from probgraph.engine.loops import (
     Accumulate,
@@ -37,13 +38,16 @@ from probgraph.engine.loops import (
 _BLOCK_ELEMENTS, _FEWEST, _MOST = 2048, 8, 64
 
 
-def in_blocks(body: Sequence[Statement]) -> list[Statement]:
-    """The statements with every loop that gains from it cut into stages."""
+def in_blocks(body: Sequence[Statement], columns: Columns | None = None) -> list[Statement]:
+    """The statements with every loop that gains from it cut into stages.
+
+    Matrices of data that `columns` knows may be laid out anew for that.
+    """
     result: list[Statement] = []
     for s in body:
         if isinstance(s, For):
-            s.body = in_blocks(s.body)
-            staged = _staged(s)
+            s.body = in_blocks(s.body, columns)
+            staged = _staged(s, columns)
             result.append(s if staged is None else staged)
         else:
             result.append(s)
@@ -93,9 +97,10 @@ class _Stage:
     vector: bool
     body: list[Statement]
     flat: Split | None = None
+    sweep: Sweep | None = None
 
 
-def _staged(loop: For) -> For | None:
+def _staged(loop: For, columns: Columns | None) -> For | None:
     if loop.serial or loop.step != 1:
         return None
     first, stop = Name(f"{loop.variable}_block"), Name(f"{loop.variable}_stop")
@@ -106,9 +111,13 @@ def _staged(loop: For) -> For | None:
         or (stage.vector and any(isinstance(s, Let) and cost(s.value) >= COSTLY for s in stage.body))
         for stage in stages
     )
-    if len(stages) < 2 or not costly:
+    sweeps = _sweeps(stages, loop, columns)
+    if len(stages) < 2 or not (costly or sweeps):
         return None
     rows = _rows(loop)
+    if columns is not None and sweeps:
+        rows = rows_of(sweeps)
+        columns.lay(sweeps, rows, loop.stop.value)
     body: list[Statement] = [Let(stop.name, loops.minimum(loops.add(first, loops.integer(rows)), loop.stop))]
     written = _buffers_written(loop.body)
     defined: dict[str, tuple[int, Statement]] = {}
@@ -134,12 +143,27 @@ def _staged(loop: For) -> For | None:
         for k in users:
             before[k].append(Let(name, Load(array, place, dtype)))
     for k, stage in enumerate(stages):
-        if stage.flat is None:
+        if stage.sweep is not None:
+            body.extend(turned(stage.sweep, loop, first, stop, rows, before[k]))
+        elif stage.flat is None:
             body.append(For(loop.variable, stop, [*before[k], *stage.body, *after[k]], start=first))
         else:
             elements = loops.multiply(loops.subtract(stop, first), loops.integer(stage.flat.columns))
             body.append(For(stage.flat.place.name, elements, stage.body))
     return For(first.name, loop.stop, body, start=loop.start, step=rows)
+
+
+def _sweeps(stages: Sequence[_Stage], loop: For, columns: Columns | None) -> list[Sweep]:
+    """The stages that are sweeps over matrices which can be laid out for them; none if that is not so of all."""
+    if columns is None:
+        return []
+    found = [(stage, None if stage.vector else columns.sweep(stage.body, loop)) for stage in stages]
+    sweeps = [sweep for _, sweep in found if sweep is not None]
+    if not columns.whole(sweeps):
+        return []
+    for stage, sweep in found:
+        stage.sweep = sweep
+    return sweeps
 
 
 def _stages(loop: For, place: Expr) -> list[_Stage]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from probgraph.engine import loops
 from probgraph.engine.blocks import can_be_vector, in_blocks
+from probgraph.engine.columns import Columns
 from probgraph.engine.loops import (
     Accumulate,
     Assign,
@@ -35,7 +36,8 @@ def tidy(program: Program) -> Program:
         body = _without_dead_names(body, set())
         if not changed:
             break
-    body = in_blocks(body)
+    program.body = body
+    body = in_blocks(body, Columns(program))
     _mark_vectors(body)
     used = _read_buffers(body) | _written_buffers(body)
     program.buffers = [b for b in program.buffers if b.role != "scratch" or b.name in used]

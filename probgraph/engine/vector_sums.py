@@ -146,6 +146,8 @@ def _along(index: Expr, variable: str) -> bool:
             return (_along(a, variable) and not _moves(b, {variable})) or (
                 _along(b, variable) and not _moves(a, {variable})
             )
+        case Compute(function, (a, b), _) if function is loops._SUB:
+            return _along(a, variable) and not _moves(b, {variable})
         case _:
             return False
 
