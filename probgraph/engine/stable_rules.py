@@ -5,20 +5,38 @@ Each is true in exact arithmetic wherever its left side is defined.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 import probgraph.engine.operators  # noqa: F401  patterns are written with operators
 from probgraph.engine.graph import Apply, Constant, Variable
+from probgraph.engine.logarithms import (
+    complement,
+    log_of_complement,
+    logarithm,
+    never_negative,
+    overflows,
+    shifted_by_largest,
+)
+from probgraph.engine.op import Op
 from probgraph.engine.ops.elementwise import (
     abs,
+    add,
+    cosh,
+    eq,
     erf,
     erfc,
     exp,
     expm1,
+    fill,
+    isinf,
     log,
     log1mexp,
     log1p,
+    log_erfc,
     logaddexp,
+    lt,
     mul,
     neg,
     reciprocal,
@@ -28,11 +46,16 @@ from probgraph.engine.ops.elementwise import (
     sqr,
     sqrt,
     sub,
+    switch,
+    tanh,
     true_div,
+    xlog1py,
+    xlogy,
 )
+from probgraph.engine.ops.index import Gather, Subtensor
 from probgraph.engine.ops.reduce import LogSumExp, Reduce, Softmax, restored
-from probgraph.engine.ops.shape import DimShuffle, dimshuffle
-from probgraph.engine.rewrite import OpRule, Rule, wildcard
+from probgraph.engine.ops.shape import Alloc, DimShuffle, Reshape, dimshuffle
+from probgraph.engine.rewrite import OpRule, Rule, uniform, wildcard
 from probgraph.engine.types import FLOATS
 
 x, y = wildcard("x"), wildcard("y")
@@ -51,25 +74,107 @@ def _not_even(c: Constant, **others: Variable) -> bool:
     return bool(np.isfinite(c.data) and c.data % 2 != 0)
 
 
-def _sum_of_exp(v: Variable) -> Variable | None:
-    """log(v) where `v` is a sum of exponentials, perhaps with new axes, times or over something."""
+def _log_of_sum(node: Apply) -> Variable | None:
+    """log(v) where `v` is a sum of exponentials along axes, each perhaps weighted, perhaps with new axes, times or
+    over something."""
+    return _through_factors(node.inputs[0], 20)
+
+
+def _through_factors(v: Variable, depth: int) -> Variable | None:
     node = v.owner
-    if node is None or v.dtype not in FLOATS:
+    if node is None or depth == 0 or v.dtype not in FLOATS:
         return None
     op = node.op
     if op is true_div or op is mul:
         for part, other in (node.inputs, node.inputs[::-1])[: 2 if op is mul else 1]:
-            found = _sum_of_exp(part)
+            found = _through_factors(part, depth - 1)
             if found is not None:  # the sum is not negative, so the logarithm's signs work out
                 return found - log(other) if op is true_div else found + log(other)
     elif isinstance(op, DimShuffle):
-        found = _sum_of_exp(node.inputs[0])
+        found = _through_factors(node.inputs[0], depth - 1)
         return None if found is None else dimshuffle(found, op.order)
-    elif isinstance(op, Reduce) and op.name == "sum":
-        inner = node.inputs[0].owner
-        if inner is not None and inner.op is exp and inner.inputs[0].dtype == v.dtype:
-            return LogSumExp(op.axis)(inner.inputs[0])
+    elif isinstance(op, Reduce) and op.name == "sum" and overflows(node.inputs[0]):
+        return logarithm(v)
     return None
+
+
+def _log_of_two(node: Apply) -> Variable | None:
+    total = node.inputs[0]
+    return logarithm(total) if _made_by(total, add) and overflows(total) else None
+
+
+def _log_of_view(node: Apply) -> Variable | None:
+    v = node.inputs[0]
+    return (
+        logarithm(v)
+        if v.owner is not None and (v.owner.op is fill or isinstance(v.owner.op, _VIEWS))
+        else None
+    )
+
+
+def _log_of_product(node: Apply) -> Variable | None:
+    """The logarithm of a product, which over- and underflows where the sum of logarithms does not."""
+    found = logarithm(node.inputs[0])
+    made = node.inputs[0].owner
+    if made is None or not isinstance(made.op, Reduce) or made.op.name != "prod":
+        return None
+    if found is not None:
+        return found
+    v, op = made.inputs[0], made.op
+    if v.dtype not in FLOATS or v.dtype != node.out.dtype:
+        return None
+    total = Reduce("sum", op.axis, op.dtype, op.acc_dtype)
+    if never_negative(v):
+        return total(log(v))
+    size = total(log(abs(v)))
+    return switch(lt(op(sgn(v)), 0), fill(size, np.asarray(np.nan, size.dtype)), size)
+
+
+def _log1p_of_exponentials(node: Apply) -> Variable | None:
+    v = node.inputs[0]
+    found = logarithm(v) if overflows(v) else None
+    return None if found is None else softplus(found)
+
+
+def _log_of_complement(node: Apply) -> Variable | None:
+    inner = node.inputs[0].owner
+    return log_of_complement(inner.inputs[0]) if inner is not None and inner.op is neg else None
+
+
+def _complement(node: Apply) -> Variable | None:
+    one, v = node.inputs
+    return complement(v) if uniform(one, 1) is not None and not _made_by(v, sigmoid) else None
+
+
+def _times_log(node: Apply) -> Variable | None:
+    """x log(y), still 0 where x is 0."""
+    x, y = node.inputs
+    found = logarithm(y)
+    return None if found is None or x.dtype != y.dtype else _times(x, found)
+
+
+def _times_log1p(node: Apply) -> Variable | None:
+    x, y = node.inputs
+    if x.dtype != y.dtype or y.owner is None:
+        return None
+    if y.owner.op is neg:
+        found = log_of_complement(y.owner.inputs[0])
+    else:
+        found = logarithm(y) if overflows(y) else None
+        found = None if found is None else softplus(found)
+    return None if found is None else _times(x, found)
+
+
+def _times(x: Variable, y: Variable) -> Variable:
+    """x y, but 0 where x is 0 and y infinite: as a factor, so that it differentiates as it should."""
+    return x * switch(eq(x, 0) & isinf(y), fill(y, np.zeros((), y.dtype)), y)
+
+
+def _made_by(v: Variable, op: Op) -> bool:
+    return v.owner is not None and v.owner.op is op
+
+
+_VIEWS = DimShuffle | Subtensor | Gather | Reshape | Alloc
 
 
 def _softmax(node: Apply) -> Variable | None:
@@ -82,12 +187,7 @@ def _softmax(node: Apply) -> Variable | None:
     over = total.op.axis
     if total.inputs[0] is not top or not _stands_where_it_was(bottom, x.ndim, over):
         return None
-    shifted = x.owner
-    if shifted is not None and shifted.op is sub:
-        largest = _without_dimshuffle(shifted.inputs[1]).owner
-        if largest is not None and isinstance(largest.op, Reduce) and largest.op.name == "max":
-            return None  # somebody has seen to it: exp cannot overflow
-    return Softmax(over)(x)
+    return None if shifted_by_largest(x) else Softmax(over)(x)
 
 
 def _stands_where_it_was(v: Variable, rank: int, axis: tuple[int, ...]) -> bool:
@@ -119,12 +219,16 @@ STABLE = [
     Rule(log1p(exp(x)), softplus(x)),
     Rule(log(exp(x) + exp(y)), logaddexp(x, y)),
     Rule(log(c + exp(x)), logaddexp(log(c), x), where=_positive),
-    OpRule("log(sum(exp(x))) → logsumexp(x)", log, lambda node: _sum_of_exp(node.inputs[0])),
+    OpRule("log(sum(exp(x))) → logsumexp(x)", log, _log_of_sum),
+    OpRule("log(a exp(x) + b exp(y)) → logaddexp(log(a) + x, log(b) + y)", log, _log_of_two),
+    OpRule("log1p(a exp(x)) → softplus(log(a) + x)", log1p, _log1p_of_exponentials),
+    Rule(logaddexp(0, x), softplus(x)),
     Rule(log(1 - exp(x)), log1mexp(x)),
     Rule(log(-expm1(x)), log1mexp(x)),
     Rule(log1p(-exp(x)), log1mexp(x)),
     Rule(log(expm1(x)), x + log1mexp(-x)),
-    Rule(log(exp(x) - exp(y)), x + log1mexp(y - x)),
+    Rule(log(exp(x) - exp(y)), x + log1mexp(switch(eq(x, y), 0.0, y - x))),
+    Rule(log(cosh(x)), logaddexp(x, -x) - math.log(2)),
     # sigmoids
     Rule(1 / (1 + exp(x)), sigmoid(-x)),
     Rule(reciprocal(1 + exp(x)), sigmoid(-x)),
@@ -139,9 +243,19 @@ STABLE = [
     Rule(log(sigmoid(x)), -softplus(-x)),
     Rule(log1p(-sigmoid(x)), -softplus(x)),
     Rule(exp(-softplus(x)), sigmoid(-x)),
+    Rule(exp(x) * sigmoid(-x), sigmoid(x)),
+    Rule(exp(-x) * sigmoid(x), sigmoid(-x)),
+    Rule(1 + tanh(x), 2 * sigmoid(2 * x)),
+    Rule(1 - tanh(x), 2 * sigmoid(-2 * x)),
+    OpRule("1 - sigmoid(x)[i] → sigmoid(-x)[i]", sub, _complement),
+    OpRule("log1p(-sigmoid(x)[i]) → -softplus(x)[i]", log1p, _log_of_complement),
     OpRule("exp(x) / sum(exp(x)) → softmax(x)", true_div, _softmax),
     OpRule("log(softmax(x)) → x - logsumexp(x)", log, _log_softmax),
-    # logarithms of products
+    # logarithms of parts and products
+    OpRule("log(f(x)[i]) → log(f(x))[i]", log, _log_of_view),
+    OpRule("log(prod(x)) → sum(log(x))", log, _log_of_product),
+    OpRule("xlogy(x, exp(y)) → x y", xlogy, _times_log),
+    OpRule("xlog1py(x, -sigmoid(y)) → -x softplus(y)", xlog1py, _times_log1p),
     Rule(log(exp(x) * y), x + log(y)),
     Rule(log(exp(x) / y), x - log(y)),
     Rule(log(y / exp(x)), log(y) - x),
@@ -149,6 +263,18 @@ STABLE = [
     Rule(log(sqr(x)), 2 * log(abs(x))),
     Rule(log(x**c), c * log(abs(x)), where=_even),
     Rule(log(x**c), c * log(x), where=_not_even),
+    # inverse functions
+    Rule(exp(log(x)), switch(x >= 0, x, math.nan)),
+    Rule(exp(log1p(x)), switch(x >= -1, 1 + x, math.nan)),
+    Rule(exp(log1mexp(x)), switch(x <= 0, -expm1(x), math.nan)),
+    Rule(exp(softplus(x)), 1 + exp(x)),
+    Rule(expm1(log(x)), switch(x >= 0, x - 1, math.nan)),
+    Rule(expm1(log1p(x)), switch(x >= -1, x, math.nan)),
+    Rule(expm1(softplus(x)), exp(x)),
+    Rule(log1p(expm1(x)), x),
+    Rule(sqr(sqrt(x)), switch(x >= 0, x, math.nan)),
+    Rule(sqrt(x) ** 2, switch(x >= 0, x, math.nan)),
+    Rule(sqrt(x) * sqrt(x), switch(x >= 0, x, math.nan)),
     # differences that cancel
     Rule(log(1 + x), log1p(x)),
     Rule(log(1 - x), log1p(-x)),
@@ -157,6 +283,11 @@ STABLE = [
     Rule(1 - exp(x), -expm1(x)),
     Rule(1 - erf(x), erfc(x)),
     Rule(1 + erf(x), erfc(-x)),
+    Rule(c - c * erf(x), c * erfc(x)),
+    Rule(c + c * erf(x), c * erfc(-x)),
+    Rule(log(erfc(x)), log_erfc(x)),
+    Rule(log(c * erfc(x)), log(c) + log_erfc(x), where=_positive),
+    Rule(log(erfc(x) / c), log_erfc(x) - log(c), where=_positive),
     Rule(1 - erfc(x), erf(x)),
     # squares that overflow
     Rule(sqrt(sqr(x)), abs(x)),

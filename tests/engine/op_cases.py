@@ -185,6 +185,7 @@ TRUTH: dict[str, Callable[..., Any]] = {
     "tri_gamma": lambda x: mp.psi(1, x),
     "erf": mp.erf,
     "erfc": mp.erfc,
+    "log_erfc": lambda x: mp.log(mp.erfc(x)),
 }
 
 

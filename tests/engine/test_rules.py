@@ -25,6 +25,8 @@ from probgraph.engine.rewrite import OpRule, Pass, Rule, Wildcard, run_passes
 from probgraph.engine.types import TensorType
 from tests.engine.op_cases import TRUTH
 
+CHOICES = {"eq": lambda x, y: x == y, "ge": lambda x, y: x >= y, "le": lambda x, y: x <= y}
+
 PATTERNS = [r for r in [*rules.STABLE, *rules.ALGEBRA] if isinstance(r, Rule)]
 FUNCTIONS = [
     r
@@ -47,7 +49,7 @@ def in_many_digits(v, values):
             known[node.out] = arguments[0]
             continue
         try:
-            result = TRUTH[node.op.name](*arguments)
+            result = (TRUTH | CHOICES)[node.op.name](*arguments)
         except (ValueError, ZeroDivisionError):
             return None
         if isinstance(result, mp.mpc):
@@ -142,6 +144,46 @@ CASES = {
         ew.log(reduce.mean(ew.exp(M), 1, keepdims=True)),
         ew.log(3 * reduce.sum(ew.exp(V))),
         ew.log(reduce.sum(ew.exp(M), 1))[:, None] + M,
+        ew.log(reduce.sum(np.array([0.0, 0.5, 2.0]) * ew.exp(M), 1)),
+        ew.log(reduce.sum(reduce.softmax(V) * ew.exp(M), 1)),
+        ew.log(reduce.sum(ew.exp(M) / ew.softplus(V), 1)),
+    ],
+    "log(a exp(x) + b exp(y)) → logaddexp(log(a) + x, log(b) + y)": lambda: [
+        ew.log(0.3 * ew.exp(V) + 0.7 * ew.exp(-V)),
+        ew.log(ew.sigmoid(S) * ew.exp(V) + ew.sigmoid(-S) * ew.exp(S)),
+        ew.log(ew.softplus(S) + ew.exp(V)),
+    ],
+    "log1p(a exp(x)) → softplus(log(a) + x)": lambda: [
+        ew.log1p(ew.exp(V) / ew.softplus(S)),
+        ew.log1p(2 * ew.exp(V)),
+        ew.log1p(ew.exp(V)[1:]),
+    ],
+    "log(f(x)[i]) → log(f(x))[i]": lambda: [
+        ew.log(ew.sigmoid(V)[np.array([0, 2, 2])]),
+        ew.log(ew.exp(V)[None, 1:]),
+        ew.log(reduce.softmax(M, 1)[np.array([0, 1]), np.array([2, 0])]),
+        ew.log(ew.fill(V, ew.sigmoid(S))),
+        ew.log(ew.exp(M).reshape((6,))),
+    ],
+    "log(prod(x)) → sum(log(x))": lambda: [
+        ew.log(reduce.prod(V)),
+        ew.log(reduce.prod(-V)),
+        ew.log(reduce.prod(ew.exp(M), 0)),
+        ew.log(reduce.prod(ew.softplus(M), 1)),
+    ],
+    "log1p(-sigmoid(x)[i]) → -softplus(x)[i]": lambda: [
+        ew.log1p(-(ew.sigmoid(V)[np.array([0, 2, 2])])),
+        ew.log1p(-(ew.exp(-ew.softplus(V) * 1.5)[1:])),
+    ],
+    "1 - sigmoid(x)[i] → sigmoid(-x)[i]": lambda: [1 - ew.sigmoid(V)[np.array([0, 2, 2])]],
+    "xlogy(x, exp(y)) → x y": lambda: [
+        ew.xlogy(V, ew.exp(V)),
+        ew.xlogy(0.0, ew.exp(S)),
+        ew.xlogy(V, ew.sigmoid(M)),
+    ],
+    "xlog1py(x, -sigmoid(y)) → -x softplus(y)": lambda: [
+        ew.xlog1py(V, -ew.sigmoid(V)),
+        ew.xlog1py(V, ew.exp(V)),
     ],
     "exp(x) / sum(exp(x)) → softmax(x)": lambda: [
         ew.exp(V) / reduce.sum(ew.exp(V)),
