@@ -12,7 +12,10 @@ import probgraph as pg
 
 MODULES = [
     "probgraph.distributions.base",
-    "probgraph.distributions.continuous",
+    "probgraph.distributions.real_line",
+    "probgraph.distributions.half_line",
+    "probgraph.distributions.bounded",
+    "probgraph.distributions.extremes",
     "probgraph.distributions.discrete",
     "probgraph.distributions.drawing",
     "probgraph.distributions.probabilities",

@@ -1,21 +1,27 @@
 """Distributions: plain objects with a support, a log density as a graph, and draws as arrays.
 
-Read `base.py` first, then `continuous.py`. A support is a constraint (`constraints.py`) and brings the bijection
+Read `base.py` first, then `real_line.py`. A support is a constraint (`constraints.py`) and brings the bijection
 to the real line with it (`transforms.py`).
 """
 
 # ruff: noqa: F403  a new class is offered by standing in its file
 
-from probgraph.distributions import continuous, discrete, transforms
+from probgraph.distributions import bounded, discrete, extremes, half_line, real_line, transforms
 from probgraph.distributions.base import Distribution
-from probgraph.distributions.continuous import *
+from probgraph.distributions.bounded import *
 from probgraph.distributions.discrete import *
 from probgraph.distributions.drawing import draw
+from probgraph.distributions.extremes import *
+from probgraph.distributions.half_line import *
 from probgraph.distributions.probabilities import icdf, logccdf, logcdf, logp
 from probgraph.distributions.random_variable import RandomVariable
+from probgraph.distributions.real_line import *
 
 __all__ = [
-    *continuous.__all__,
+    *real_line.__all__,
+    *half_line.__all__,
+    *bounded.__all__,
+    *extremes.__all__,
     *discrete.__all__,
     "Distribution",
     "RandomVariable",

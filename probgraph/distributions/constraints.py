@@ -120,6 +120,24 @@ def between(lower: Variable, upper: Variable) -> Interval:
     )
 
 
+def above(lower: Variable) -> Interval:
+    """The numbers greater than a bound."""
+    return Interval(f"greater than {_text(lower)}", lower, transform=IntervalTransform(lower, None))
+
+
+def from_on(lower: Variable) -> Interval:
+    """A bound and the numbers greater than it."""
+    transform = IntervalTransform(lower, None)
+    return Interval(f"at least {_text(lower)}", lower, closed_lower=True, transform=transform)
+
+
+def unbounded(constraint: Constraint) -> bool:
+    """Whether all finite numbers, or arrays of them, are in the set."""
+    if isinstance(constraint, Each):
+        return unbounded(constraint.element)
+    return constraint is real
+
+
 def integers_to(n: Variable) -> Interval:
     """The integers 0 to n, both included."""
     return Interval(

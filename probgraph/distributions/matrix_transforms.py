@@ -5,6 +5,8 @@ Their unconstrained values are vectors: the places of the triangle, row by row.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from probgraph.distributions.transform import Shape, Transform
@@ -76,7 +78,7 @@ class CholeskyCorr(Transform):
 
 def _log_sech(y: Variable) -> Variable:
     """log(1 / cosh y), half of log(1 - tanh² y)."""
-    return y - ew.softplus(2.0 * y) + np.log(2.0)
+    return y - ew.softplus(2.0 * y) + math.log(2.0)
 
 
 class CholeskyCovPacked(Transform):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from probgraph.distributions.constraints import Constraint, Each, real
+from probgraph.distributions.constraints import Constraint, Each, unbounded
 from probgraph.distributions.folding import folded, value_if_constant
 from probgraph.distributions.known_signs import certainly
 from probgraph.engine.config import config
@@ -115,8 +115,7 @@ def _check(who: str, name: str, v: Variable, constraint: Constraint, origin: str
         refuse_outside(f"{who}: {name}", value, constraint, origin)
         return None
     # A location that is a graph is not checked: where it is not finite, neither is the density.
-    everywhere = constraint is real or (isinstance(constraint, Each) and constraint.element is real)
-    return None if everywhere or certainly(v, constraint) else constraint.holds(v)
+    return None if unbounded(constraint) or certainly(v, constraint) else constraint.holds(v)
 
 
 def refuse_outside(what: str, value: np.ndarray, constraint: Constraint, origin: str = "") -> None:

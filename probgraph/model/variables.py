@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from probgraph.distributions.base import Distribution
+from probgraph.distributions.constraints import unbounded
 from probgraph.distributions.parameters import shown
 from probgraph.distributions.random_variable import RandomVariable
 from probgraph.distributions.transform import Chain, Transform, summed_behind
@@ -96,7 +97,7 @@ def free_variable(
     value_shape = shape if together is None else unconstrained_shape(name, together, shape)
     value = Variable(TensorType("int64" if distribution.discrete else "float64", value_shape), value_name)
     # What no transform maps to its support may be proposed outside of it: counts, and default_transform=None.
-    confined = first is own and not distribution.discrete
+    confined = first is own and (first is not None or unbounded(distribution.support))
     variable = RandomVariable(TensorType(dtype, shape), name, distribution, confined)
     return FreeVariable(variable, value, together, initval)
 

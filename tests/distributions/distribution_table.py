@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import mpmath as mp
+import numpy as np
 import scipy.stats as st
 
 import probgraph.distributions as pd
@@ -24,14 +25,20 @@ COUNTS = (0, 1, 3, 20, 150, 100_000)
 
 @dataclass(frozen=True)
 class Row:
-    """`exact(x, **params)` is the log density in mpmath; `scipy(**params)` a frozen distribution or None."""
+    """`exact(x, **params)` is the log density in mpmath; `scipy(**params)` a frozen distribution or None.
+
+    `cdf` and `ccdf` are P(X <= x) and P(X > x) in mpmath, exact in the tails; None where the library has none.
+    `moments` are the mean and the variance where SciPy has none.
+    """
 
     params: tuple[dict[str, Any], ...]
     points: tuple[float, ...]
     outside: tuple[float, ...]
     exact: Callable[..., Any]
     scipy: Callable[..., Any] | None
-    mean: Callable[..., float] | None = None
+    cdf: Callable[..., Any] | None = None
+    ccdf: Callable[..., Any] | None = None
+    moments: Callable[..., tuple[float, float]] | None = None
     alternatives: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = field(default=())
 
 
@@ -53,6 +60,134 @@ def _gamma(x, alpha, beta):
     return alpha * mp.log(beta) + (alpha - 1) * mp.log(x) - beta * x - mp.loggamma(alpha)
 
 
+def _cauchy_below(x, alpha, beta):
+    """P(X <= x), without subtracting from 1."""
+    angle = mp.atan(beta / abs(x - alpha)) / mp.pi if x != alpha else mp.mpf(1) / 2
+    return angle if x <= alpha else 1 - angle
+
+
+def _half_cauchy(x, beta):
+    return 2 * mp.atan(x / beta) / mp.pi
+
+
+def _laplace_below(x, mu, b):
+    z = (x - mu) / b
+    return mp.exp(z) / 2 if z < 0 else 1 - mp.exp(-z) / 2
+
+
+def _asymmetric_laplace(x, kappa, mu, b):
+    d = (x - mu) * b
+    return mp.log(b / (kappa + 1 / kappa)) + (d / kappa if d < 0 else -d * kappa)
+
+
+def _asymmetric_laplace_below(x, kappa, mu, b):
+    d = (x - mu) * b
+    if d < 0:
+        return kappa**2 / (1 + kappa**2) * mp.exp(d / kappa)
+    return 1 - mp.exp(-d * kappa) / (1 + kappa**2)
+
+
+def _logistic(x, mu, s):
+    z = (x - mu) / s
+    return -z - mp.log(s) - 2 * mp.log(1 + mp.exp(-z))
+
+
+def _logistic_below(x, mu, s):
+    return 1 / (1 + mp.exp(-(x - mu) / s))
+
+
+def _gumbel(x, mu, beta):
+    z = (x - mu) / beta
+    return -z - mp.exp(-z) - mp.log(beta)
+
+
+def _gumbel_below(x, mu, beta):
+    return mp.exp(-mp.exp(-(x - mu) / beta))
+
+
+def _weibull(x, alpha, beta):
+    return mp.log(alpha / beta) + (alpha - 1) * mp.log(x / beta) - (x / beta) ** alpha
+
+
+def _loglogistic(x, alpha, beta):
+    r = (x / alpha) ** beta
+    return mp.log(beta / x) + mp.log(r) - 2 * mp.log(1 + r)
+
+
+def _inverse_gamma(x, alpha, beta):
+    return alpha * mp.log(beta) - (alpha + 1) * mp.log(x) - beta / x - mp.loggamma(alpha)
+
+
+def _wald(x, mu, lam, alpha):
+    y = x - alpha
+    return mp.log(lam / (2 * mp.pi * y**3)) / 2 - lam * (y - mu) ** 2 / (2 * mu**2 * y)
+
+
+def _pareto(x, alpha, m):
+    return mp.log(alpha) + alpha * mp.log(m) - (alpha + 1) * mp.log(x)
+
+
+def _frechet(x, alpha, s, m):
+    z = (x - m) / s
+    return mp.log(alpha / s) - (1 + alpha) * mp.log(z) - z ** (-alpha)
+
+
+def _gev_t(x, mu, sigma, xi):
+    z = (x - mu) / sigma
+    return mp.exp(-z) if xi == 0 else (1 + xi * z) ** (-1 / xi)
+
+
+def _gev(x, mu, sigma, xi):
+    t = _gev_t(x, mu, sigma, xi)
+    return -mp.log(sigma) + (xi + 1) * mp.log(t) - t
+
+
+def _gev_moments(mu, sigma, xi):
+    if xi == 0:
+        return float(mu + sigma * mp.euler), float(sigma**2 * mp.pi**2 / 6)
+    xi = mp.mpf(xi)
+    first, second = (mp.gamma(1 - i * xi) for i in (1, 2))
+    return float(mu + sigma * (first - 1) / xi), float((sigma / xi) ** 2 * (second - first**2))
+
+
+def _log_uniform_moments(lower, upper):
+    low, high = mp.mpf(lower), mp.mpf(upper)
+    width = mp.log(high / low)
+    first, second = (high - low) / width, (high**2 - low**2) / (2 * width)
+    return float(first), float(second - first**2)
+
+
+def _moyal(x, mu, sigma):
+    z = (x - mu) / sigma
+    return -(z + mp.exp(-z)) / 2 - mp.log(2 * mp.pi) / 2 - mp.log(sigma)
+
+
+def _triangular(x, lower, upper, c):
+    if x == c:
+        return mp.log(2 / (upper - lower))
+    height = (x - lower) / (c - lower) if x < c else (upper - x) / (upper - c)
+    return mp.log(2 / (upper - lower) * height) if height else -mp.inf
+
+
+def _triangular_below(x, lower, upper, c):
+    if x <= c:
+        return (x - lower) ** 2 / ((upper - lower) * (c - lower)) if x > lower else mp.mpf(0)
+    return 1 - (upper - x) ** 2 / ((upper - lower) * (upper - c))
+
+
+def _kumaraswamy(x, a, b):
+    return mp.log(a * b) + (a - 1) * mp.log(x) + (b - 1) * mp.log(1 - x**a)
+
+
+def _kumaraswamy_moments(a, b):
+    first, second = (b * mp.beta(1 + i / mp.mpf(a), b) for i in (1, 2))
+    return float(first), float(second - first**2)
+
+
+def _logit_normal(x, mu, sigma):
+    return _normal(mp.log(x / (1 - x)), mu, sigma) - mp.log(x) - mp.log(1 - x)
+
+
 def _log_beta(a, b):
     return mp.loggamma(a) + mp.loggamma(b) - mp.loggamma(a + b)
 
@@ -64,6 +199,35 @@ def _beta(x, alpha, beta):
 def _binomial(x, n, p):
     ways = mp.loggamma(n + 1) - mp.loggamma(x + 1) - mp.loggamma(n - x + 1)
     return ways + x * mp.log(p) + (n - x) * mp.log(1 - p)
+
+
+class _FoldedT:
+    """SciPy has no half Student's t."""
+
+    dist = st.t
+
+    def __init__(self, nu, sigma):
+        self.t = st.t(nu, 0, sigma)
+
+    def cdf(self, x):
+        return np.where(np.asarray(x) < 0, 0.0, 2 * self.t.cdf(x) - 1)
+
+    def ppf(self, q):
+        return self.t.ppf(0.5 + 0.5 * np.asarray(q))
+
+    def logpdf(self, x):
+        return self.t.logpdf(x) + np.log(2)
+
+
+def _folded_t(nu, sigma):
+    return _FoldedT(nu, sigma)
+
+
+def _folded_t_moments(nu, sigma):
+    if nu <= 1:
+        return np.inf, np.inf
+    mean = sigma * 2 * mp.sqrt(nu / mp.pi) * mp.gamma((nu + 1) / 2) / (mp.gamma(nu / 2) * (nu - 1))
+    return float(mean), float(sigma**2 * nu / (nu - 2) - mean**2) if nu > 2 else np.inf
 
 
 TABLE: dict[str, Row] = {
@@ -110,6 +274,8 @@ TABLE: dict[str, Row] = {
         (),
         _cauchy,
         lambda alpha, beta: st.cauchy(alpha, beta),
+        _cauchy_below,
+        lambda x, alpha, beta: _cauchy_below(2 * alpha - x, alpha, beta),
     ),
     "HalfCauchy": Row(
         ({"beta": 1.0}, {"beta": 5.0}),
@@ -117,6 +283,8 @@ TABLE: dict[str, Row] = {
         (-1e-300, -2.0),
         lambda x, beta: _cauchy(x, 0, beta) + mp.log(2),
         lambda beta: st.halfcauchy(0, beta),
+        _half_cauchy,
+        lambda x, beta: _half_cauchy(beta, x) if x else mp.mpf(1),
     ),
     "Exponential": Row(
         ({"lam": 1.0}, {"lam": 0.02}),
@@ -124,6 +292,8 @@ TABLE: dict[str, Row] = {
         (-1e-300, -2.0),
         lambda x, lam: mp.log(lam) - lam * x,
         lambda lam: st.expon(0, 1 / lam),
+        lambda x, lam: -mp.expm1(-lam * x),
+        lambda x, lam: mp.exp(-lam * x),
         alternatives=(({"scale": 4.0}, {"lam": 0.25}),),
     ),
     "Gamma": Row(
@@ -151,6 +321,209 @@ TABLE: dict[str, Row] = {
         (-2.5, 1.5),
         lambda x, lower, upper: -mp.log(upper - lower),
         lambda lower, upper: st.uniform(lower, upper - lower),
+        lambda x, lower, upper: (x - lower) / (upper - lower),
+        lambda x, lower, upper: (upper - x) / (upper - lower),
+    ),
+    "Laplace": Row(
+        ({"mu": 0.0, "b": 1.0}, {"mu": -3.0, "b": 0.02}),
+        REAL_LINE,
+        (),
+        lambda x, mu, b: -abs(x - mu) / b - mp.log(2 * b),
+        lambda mu, b: st.laplace(mu, b),
+        _laplace_below,
+        lambda x, mu, b: _laplace_below(2 * mu - x, mu, b),
+    ),
+    "AsymmetricLaplace": Row(
+        (
+            {"kappa": 1.0, "mu": 0.0, "b": 1.0},
+            {"kappa": 0.2, "mu": -3.0, "b": 5.0},
+            {"kappa": 1e-9, "mu": 1.0, "b": 2.0},
+        ),
+        REAL_LINE,
+        (),
+        _asymmetric_laplace,
+        lambda kappa, mu, b: st.laplace_asymmetric(kappa, mu, 1 / b),
+        _asymmetric_laplace_below,
+        lambda x, kappa, mu, b: _asymmetric_laplace_below(2 * mu - x, 1 / kappa, mu, b),
+        alternatives=(({"q": 0.8, "mu": 0.0, "b": 1.0}, {"kappa": 2.0, "mu": 0.0, "b": 1.0}),),
+    ),
+    "Logistic": Row(
+        ({"mu": 0.0, "s": 1.0}, {"mu": -3.0, "s": 0.02}, {"mu": 1e3, "s": 40.0}),
+        REAL_LINE,
+        (),
+        _logistic,
+        lambda mu, s: st.logistic(mu, s),
+        _logistic_below,
+        lambda x, mu, s: _logistic_below(2 * mu - x, mu, s),
+    ),
+    "Gumbel": Row(
+        ({"mu": 0.0, "beta": 1.0}, {"mu": -3.0, "beta": 0.2}),
+        (-30.0, -5.0, -1.3, 0.0, 1e-10, 0.3, 2.0, 50.0, 1e4),
+        (),
+        _gumbel,
+        lambda mu, beta: st.gumbel_r(mu, beta),
+        _gumbel_below,
+        lambda x, mu, beta: -mp.expm1(-mp.exp(-(x - mu) / beta)),
+    ),
+    "Moyal": Row(
+        ({"mu": 0.0, "sigma": 1.0}, {"mu": -3.0, "sigma": 0.2}),
+        (-30.0, -5.0, -1.3, 0.0, 1e-10, 0.3, 2.0, 50.0, 1e4),
+        (),
+        _moyal,
+        lambda mu, sigma: st.moyal(mu, sigma),
+    ),
+    "HalfStudentT": Row(
+        ({"nu": 3.0, "sigma": 36.0}, {"nu": 0.3, "sigma": 1.0}, {"nu": 50.0, "sigma": 0.1}),
+        (0.0, *HALF_LINE),
+        (-1e-300, -2.0),
+        lambda x, nu, sigma: _student(x, nu, 0, sigma) + mp.log(2),
+        _folded_t,
+        moments=lambda nu, sigma: _folded_t_moments(mp.mpf(nu), mp.mpf(sigma)),
+        alternatives=(({"nu": 4.0, "lam": 4.0}, {"nu": 4.0, "sigma": 0.5}),),
+    ),
+    "ChiSquared": Row(
+        ({"nu": 1.0}, {"nu": 7.5}, {"nu": 1e6}),
+        HALF_LINE,
+        (-1e-300, -2.0),
+        lambda x, nu: _gamma(x, nu / 2, mp.mpf(1) / 2),
+        lambda nu: st.chi2(nu),
+    ),
+    "InverseGamma": Row(
+        ({"alpha": 3.0, "beta": 0.5}, {"alpha": 0.3, "beta": 3.0}, {"alpha": 400.0, "beta": 20.0}),
+        HALF_LINE[1:],
+        (0.0, -2.0),
+        _inverse_gamma,
+        lambda alpha, beta: st.invgamma(alpha, 0, beta),
+        alternatives=(({"mu": 3.0, "sigma": 1.5}, {"alpha": 6.0, "beta": 15.0}),),
+    ),
+    "Weibull": Row(
+        ({"alpha": 2.0, "beta": 0.5}, {"alpha": 0.3, "beta": 3.0}, {"alpha": 40.0, "beta": 1.0}),
+        HALF_LINE,
+        (-1e-300, -2.0),
+        _weibull,
+        lambda alpha, beta: st.weibull_min(alpha, 0, beta),
+        lambda x, alpha, beta: -mp.expm1(-((x / beta) ** alpha)),
+        lambda x, alpha, beta: mp.exp(-((x / beta) ** alpha)),
+    ),
+    "Pareto": Row(
+        ({"alpha": 3.0, "m": 0.5}, {"alpha": 0.3, "m": 1e-8}, {"alpha": 40.0, "m": 7.0}),
+        (1e-8, 0.5, 0.5 + 1e-10, 7.5, 300.0, 1e6),
+        (-2.0, 0.0),
+        _pareto,
+        lambda alpha, m: st.pareto(alpha, 0, m),
+        lambda x, alpha, m: -mp.expm1(alpha * mp.log(m / x)),
+        lambda x, alpha, m: (m / x) ** alpha,
+    ),
+    "LogLogistic": Row(
+        ({"alpha": 1.0, "beta": 3.0}, {"alpha": 7.0, "beta": 0.4}, {"alpha": 0.2, "beta": 30.0}),
+        HALF_LINE,
+        (0.0, -2.0),
+        _loglogistic,
+        lambda alpha, beta: st.fisk(beta, 0, alpha),
+        lambda x, alpha, beta: 1 / (1 + (x / alpha) ** -beta),
+        lambda x, alpha, beta: 1 / (1 + (x / alpha) ** beta),
+    ),
+    "Wald": Row(
+        (
+            {"mu": 1.0, "lam": 1.0, "alpha": 0.0},
+            {"mu": 0.5, "lam": 8.0, "alpha": 0.0},
+            {"mu": 3.0, "lam": 0.5, "alpha": 0.1},
+        ),
+        (1e-8, 0.2, 1.0, 7.5, 300.0, 1e6),
+        (0.0, -2.0),
+        _wald,
+        lambda mu, lam, alpha: st.invgauss(mu / lam, alpha, lam),
+        alternatives=(
+            ({"mu": 2.0, "phi": 1.5, "alpha": 0.0}, {"mu": 2.0, "lam": 3.0, "alpha": 0.0}),
+            ({"lam": 3.0, "phi": 1.5}, {"mu": 2.0, "lam": 3.0}),
+        ),
+    ),
+    "Frechet": Row(
+        (
+            {"alpha": 3.0, "s": 1.0, "m": 0.0},
+            {"alpha": 0.5, "s": 2.0, "m": 0.1},
+            {"alpha": 30.0, "s": 4.0, "m": -2.0},
+        ),
+        (0.12, 0.7, 1.0, 7.5, 300.0, 1e6),
+        (-2.0,),
+        _frechet,
+        lambda alpha, s, m: st.invweibull(alpha, m, s),
+        lambda x, alpha, s, m: mp.exp(-(((x - m) / s) ** -alpha)),
+        lambda x, alpha, s, m: -mp.expm1(-(((x - m) / s) ** -alpha)),
+    ),
+    "GenExtreme": Row(
+        (
+            {"mu": 0.0, "sigma": 1.0, "xi": 0.3},
+            {"mu": -1.0, "sigma": 2.0, "xi": 0.0},
+            {"mu": 1.0, "sigma": 2.0, "xi": -0.25},
+            {"mu": 0.0, "sigma": 1.0, "xi": 1e-7},
+        ),
+        (-1.2, -0.3, 0.0, 0.4, 2.0, 8.5, 40.0, 300.0),
+        (),
+        _gev,
+        lambda mu, sigma, xi: st.genextreme(-xi, mu, sigma),
+        lambda x, mu, sigma, xi: mp.exp(-_gev_t(x, mu, sigma, xi)),
+        lambda x, mu, sigma, xi: -mp.expm1(-_gev_t(x, mu, sigma, xi)),
+        _gev_moments,
+    ),
+    "GenPareto": Row(
+        (
+            {"mu": 0.0, "sigma": 1.0, "xi": 0.3},
+            {"mu": -1.0, "sigma": 2.0, "xi": 0.0},
+            {"mu": 1.0, "sigma": 2.0, "xi": -0.25},
+            {"mu": 0.0, "sigma": 1.0, "xi": 1e-7},
+        ),
+        (0.0, 1e-8, 0.4, 2.0, 8.5, 40.0, 300.0),
+        (-3.0,),
+        lambda x, mu, sigma, xi: (1 + xi) * mp.log(_gev_t(x, mu, sigma, xi)) - mp.log(sigma),
+        lambda mu, sigma, xi: st.genpareto(xi, mu, sigma),
+        lambda x, mu, sigma, xi: 1 - _gev_t(x, mu, sigma, xi),
+        lambda x, mu, sigma, xi: _gev_t(x, mu, sigma, xi),
+    ),
+    "Triangular": Row(
+        (
+            {"lower": 0.0, "upper": 1.0, "c": 0.5},
+            {"lower": -2.0, "upper": 3.0, "c": -1.999999},
+            {"lower": 0.0, "upper": 1.0, "c": 1.0},
+        ),
+        (-1.9999995, 0.0, 1e-9, 0.3, 0.5, 0.7, 1 - 2.0**-50, 1.0),
+        (-2.5, 3.5),
+        _triangular,
+        lambda lower, upper, c: st.triang((c - lower) / (upper - lower), lower, upper - lower),
+        _triangular_below,
+        lambda x, lower, upper, c: _triangular_below(-x, -upper, -lower, -c),
+    ),
+    "Kumaraswamy": Row(
+        ({"a": 1.0, "b": 1.0}, {"a": 0.4, "b": 7.0}, {"a": 30.0, "b": 0.7}),
+        (1e-300, 1e-9, 0.3, 0.5, 0.9, 1 - 2.0**-50),
+        (-0.1, 0.0, 1.0, 1.1),
+        _kumaraswamy,
+        None,
+        lambda x, a, b: -mp.expm1(b * mp.log1p(-(x**a))),
+        lambda x, a, b: (1 - x**a) ** b,
+        moments=_kumaraswamy_moments,
+    ),
+    "LogitNormal": Row(
+        ({"mu": 0.0, "sigma": 1.0}, {"mu": -1.0, "sigma": 0.3}),
+        (1e-300, 1e-9, 0.3, 0.5, 0.9, 1 - 2.0**-50),
+        (-0.1, 0.0, 1.0, 1.1),
+        _logit_normal,
+        None,
+        alternatives=(({"mu": 1.0, "tau": 4.0}, {"mu": 1.0, "sigma": 0.5}),),
+    ),
+    "LogUniform": Row(
+        (
+            {"lower": 1.0, "upper": 10.0},
+            {"lower": 1e-30, "upper": 1e30},
+            {"lower": 1.0, "upper": 1.0000001},
+        ),
+        (1e-29, 1.0, 1.00000003, 3.0, 9.9999999, 1e6),
+        (-2.5, 0.0),
+        lambda x, lower, upper: -mp.log(x) - mp.log(mp.log(upper / lower)),
+        lambda lower, upper: st.loguniform(lower, upper),
+        lambda x, lower, upper: mp.log(x / lower) / mp.log(upper / lower),
+        lambda x, lower, upper: mp.log(upper / x) / mp.log(upper / lower),
+        _log_uniform_moments,
     ),
     "Flat": Row(({},), REAL_LINE, (), lambda x: mp.mpf(0), None),
     "HalfFlat": Row(({},), (0.0, *HALF_LINE), (-1.0,), lambda x: mp.mpf(0), None),

@@ -1,0 +1,306 @@
+"""Continuous distributions of one number on the whole real line: one class each.
+
+Parameters are numbers, or arrays of any shapes that broadcast. Scales enter as their reciprocal,
+(x - mu) * (1 / sigma), so that a scale shared by many points is inverted once; logarithms of constants fold into one
+number. Formulas without another source are those of Johnson, Kotz & Balakrishnan, "Continuous Univariate
+Distributions" (2nd edition, 1994 and 1995).
+"""
+
+from __future__ import annotations
+
+from math import log, pi
+
+import numpy as np
+
+from probgraph.distributions.base import Distribution
+from probgraph.distributions.constraints import positive, real, unit
+from probgraph.distributions.parameters import Alternative
+from probgraph.distributions.special import log_beta
+from probgraph.engine.graph import Variable
+from probgraph.engine.op import as_variable
+from probgraph.engine.ops import elementwise as ew
+
+HALF_LOG_TWO_PI = 0.5 * log(2 * pi)
+
+
+class Normal(Distribution):
+    """Normal: exp(-z² / 2) / (sigma √2π), where z = (x - mu) / sigma, for all real x.
+
+    mu is the mean, real; sigma the standard deviation, positive, or instead of it tau = 1 / sigma².
+
+    >>> Normal.dist(mu=0.0, sigma=2.0).logp(1.0).eval()
+    array(-1.73708571)
+    """
+
+    params = {"mu": real, "sigma": positive}
+    defaults = {"mu": 0.0, "sigma": 1.0}
+    alternatives = (
+        Alternative({"mu": real, "tau": positive}, lambda mu, tau: {"mu": mu, "sigma": tau**-0.5}),
+    )
+    support = real
+
+    def density(self, x):
+        z = (x - self.mu) * (1.0 / self.sigma)
+        return -0.5 * ew.sqr(z) - (ew.log(self.sigma) + HALF_LOG_TWO_PI)
+
+    def draw(self, rng, size, mu, sigma):
+        return rng.normal(mu, sigma, size)
+
+    def mean(self):
+        return self.mu
+
+    def variance(self):
+        return ew.sqr(self.sigma)
+
+
+class StudentT(Distribution):
+    """Student's t: (1 + z² / nu)^(-(nu + 1) / 2) / (sigma √nu B(nu / 2, 1 / 2)), z = (x - mu) / sigma, for all real x.
+
+    nu is the number of degrees of freedom, positive; mu the location, real; sigma the scale, positive, or instead of
+    it lam = 1 / sigma².
+
+    >>> StudentT.dist(nu=3, mu=0.0, sigma=1.0).logp(0.0).eval()
+    array(-1.00088885)
+    """
+
+    params = {"nu": positive, "mu": real, "sigma": positive}
+    defaults = {"mu": 0.0, "sigma": 1.0}
+    alternatives = (
+        Alternative(
+            {"nu": positive, "mu": real, "lam": positive},
+            lambda nu, mu, lam: {"nu": nu, "mu": mu, "sigma": lam**-0.5},
+        ),
+    )
+    support = real
+
+    def density(self, x):
+        z = (x - self.mu) * (1.0 / self.sigma)
+        constant = log_beta(0.5 * self.nu, 0.5) + 0.5 * ew.log(self.nu) + ew.log(self.sigma)
+        return -0.5 * (self.nu + 1.0) * ew.log1p(ew.sqr(z) * (1.0 / self.nu)) - constant
+
+    def draw(self, rng, size, nu, mu, sigma):
+        return mu + sigma * rng.standard_t(nu, size)
+
+    def mean(self):
+        return ew.switch(self.nu > 1.0, self.mu, np.nan)
+
+    def variance(self):
+        beyond = ew.switch(self.nu > 1.0, np.inf, np.nan)
+        return ew.switch(self.nu > 2.0, ew.sqr(self.sigma) * self.nu / (self.nu - 2.0), beyond)
+
+    def point(self):
+        return self.mu
+
+
+class Cauchy(Distribution):
+    """Cauchy: 1 / (π beta (1 + z²)), where z = (x - alpha) / beta, for all real x.
+
+    alpha is the median, real; beta half the distance between the quartiles, positive. It has no mean.
+
+    >>> Cauchy.dist(alpha=0.0, beta=1.0).logp(0.0).eval()
+    array(-1.14472989)
+    """
+
+    params = {"alpha": real, "beta": positive}
+    defaults = {"alpha": 0.0, "beta": 1.0}
+    support = real
+
+    def density(self, x):
+        z = (x - self.alpha) * (1.0 / self.beta)
+        return -ew.log1p(ew.sqr(z)) - (ew.log(self.beta) + log(pi))
+
+    def cumulative(self, x):
+        return _log_angle((x - self.alpha) / self.beta)
+
+    def survival(self, x):
+        return _log_angle((self.alpha - x) / self.beta)
+
+    def quantile(self, q):
+        # The tangent is exact where its angle is small: at each end, the angle from there.
+        low = -1.0 / ew.tan(pi * q)
+        high = 1.0 / ew.tan(pi * (1.0 - q))
+        return self.alpha + self.beta * ew.switch(q < 0.5, low, high)
+
+    def draw(self, rng, size, alpha, beta):
+        return alpha + beta * rng.standard_cauchy(size)
+
+    def mean(self):
+        return ew.fill(self.alpha, np.nan)
+
+    def variance(self):
+        return ew.fill(self.beta, np.nan)
+
+    def point(self):
+        return self.alpha
+
+
+def _log_angle(z: Variable) -> Variable:
+    """log(1 / 2 + arctan(z) / π), by the angle that is small in each tail."""
+    small = ew.arctan2(1.0, ew.abs(z)) * (1.0 / pi)
+    return ew.switch(z < 0.0, ew.log(small), ew.log1p(-small))
+
+
+class Laplace(Distribution):
+    """Laplace: exp(-|x - mu| / b) / 2b, for all real x.
+
+    mu is the mean and the median, real; b the mean distance from it, positive.
+
+    >>> Laplace.dist(mu=0.0, b=1.0).logp(-2.0).eval()
+    array(-2.69314718)
+    """
+
+    params = {"mu": real, "b": positive}
+    defaults = {"mu": 0.0, "b": 1.0}
+    support = real
+
+    def density(self, x):
+        return -ew.abs(x - self.mu) * (1.0 / self.b) - (ew.log(self.b) + log(2.0))
+
+    def cumulative(self, x):
+        return self._side((x - self.mu) / self.b)
+
+    def survival(self, x):
+        return self._side((self.mu - x) / self.b)
+
+    def _side(self, z):
+        return ew.switch(z < 0.0, z - log(2.0), ew.log1p(-0.5 * ew.exp(-ew.abs(z))))
+
+    def quantile(self, q):
+        return self.mu + self.b * ew.switch(q < 0.5, ew.log(2.0 * q), -ew.log(2.0 * (1.0 - q)))
+
+    def draw(self, rng, size, mu, b):
+        return rng.laplace(mu, b, size)
+
+    def mean(self):
+        return self.mu
+
+    def variance(self):
+        return 2.0 * ew.sqr(self.b)
+
+
+def _asymmetry(q: Variable) -> Variable:
+    return ew.sqrt(q / (1.0 - q))
+
+
+class AsymmetricLaplace(Distribution):
+    """Asymmetric Laplace: b exp(-d kappa) / (kappa + 1 / kappa) where d = (x - mu) b >= 0, with exp(d / kappa) below.
+
+    It is for all real x. kappa is the asymmetry, positive (1: none), or instead of it q = kappa² / (1 + kappa²), the
+    probability below mu; mu the mode, real; b the inverse of the scale, positive.
+    Kotz, Kozubowski & Podgórski, "The Laplace Distribution and Generalizations" (2001).
+
+    >>> AsymmetricLaplace.dist(kappa=2.0, mu=0.0, b=1.0).logp(0.0).eval()
+    array(-0.91629073)
+    """
+
+    params = {"kappa": positive, "mu": real, "b": positive}
+    defaults = {"mu": 0.0, "b": 1.0}
+    alternatives = (
+        Alternative(
+            {"q": unit, "mu": real, "b": positive},
+            lambda q, mu, b: {"kappa": _asymmetry(q), "mu": mu, "b": b},
+        ),
+    )
+    support = real
+
+    def density(self, x):
+        d = (x - self.mu) * self.b
+        slope = ew.switch(d < 0.0, 1.0 / self.kappa, -self.kappa)
+        log_kappa = ew.log(self.kappa)
+        return d * slope + (ew.log(self.b) + log_kappa - ew.softplus(2.0 * log_kappa))
+
+    def cumulative(self, x):
+        return self._side((x - self.mu) * self.b, self.kappa)
+
+    def survival(self, x):
+        return self._side((self.mu - x) * self.b, 1.0 / self.kappa)
+
+    def _side(self, d, kappa):
+        """log P(X <= mu + d / b)."""
+        log_kappa = ew.log(kappa)
+        below = ew.minimum(d, 0.0) / kappa - ew.softplus(-2.0 * log_kappa)
+        above = ew.log1mexp(-kappa * ew.maximum(d, 0.0) - ew.softplus(2.0 * log_kappa))
+        return ew.switch(d < 0.0, below, above)
+
+    def quantile(self, q):
+        log_kappa = ew.log(self.kappa)
+        low = self.kappa * (ew.log(q) + ew.softplus(-2.0 * log_kappa))
+        high = -(ew.log1p(-q) + ew.softplus(2.0 * log_kappa)) / self.kappa
+        return self.mu + ew.switch(ew.log(q) < -ew.softplus(-2.0 * log_kappa), low, high) / self.b
+
+    def draw(self, rng, size, kappa, mu, b):
+        up, down = rng.exponential(size=size) / kappa, rng.exponential(size=size) * kappa
+        return mu + (up - down) / b
+
+    def mean(self):
+        return self.mu + (1.0 / self.kappa - self.kappa) / self.b
+
+    def variance(self):
+        return (ew.sqr(1.0 / self.kappa) + ew.sqr(self.kappa)) / ew.sqr(self.b)
+
+    def point(self):
+        return self.mu
+
+
+class Logistic(Distribution):
+    """Logistic: exp(-z) / (s (1 + exp(-z))²), where z = (x - mu) / s, for all real x.
+
+    mu is the mean, real; s the scale, positive.
+
+    >>> Logistic.dist(mu=0.0, s=1.0).logp(0.0).eval()
+    array(-1.38629436)
+    """
+
+    params = {"mu": real, "s": positive}
+    defaults = {"mu": 0.0, "s": 1.0}
+    support = real
+
+    def density(self, x):
+        z = ew.abs(x - self.mu) * (1.0 / self.s)
+        return -z - 2.0 * ew.log1p(ew.exp(-z)) - ew.log(self.s)
+
+    def cumulative(self, x):
+        return -ew.softplus((self.mu - x) / self.s)
+
+    def survival(self, x):
+        return -ew.softplus((x - self.mu) / self.s)
+
+    def quantile(self, q):
+        return self.mu + self.s * (ew.log(q) - ew.log1p(-q))
+
+    def draw(self, rng, size, mu, s):
+        return rng.logistic(mu, s, size)
+
+    def mean(self):
+        return self.mu
+
+    def variance(self):
+        return (pi**2 / 3) * ew.sqr(self.s)
+
+
+class Flat(Distribution):
+    """The constant density 1 on all of R: an improper prior that leaves a parameter to the data.
+
+    >>> Flat.dist().logp(3.0).eval()
+    array(0.)
+    """
+
+    support = real
+
+    def density(self, x):
+        return ew.zeros_like(x)
+
+    def draw(self, rng, size):
+        raise NotImplementedError(
+            "Flat is improper: it has no draws. Give a wide Normal, e.g. Normal(0, 100)"
+        )
+
+    def point(self):
+        return as_variable(0.0)
+
+
+__all__ = [
+    name
+    for name, value in globals().items()
+    if getattr(value, "__module__", "") == __name__ and name[0] != "_"
+]
