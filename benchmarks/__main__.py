@@ -18,6 +18,7 @@ from typing import Any
 from benchmarks import report
 from benchmarks.libraries import CHAINS, LIBRARIES
 from benchmarks.measures import MEASURES, measure
+from benchmarks.processes import warm_up
 from benchmarks.workloads import WORKLOADS, by_name
 
 
@@ -32,6 +33,8 @@ def main(arguments: list[str] | None = None) -> None:
     facts |= report.machine(libraries)
     settings = {"chains": CHAINS, "draws": options.draws, "tune": options.draws, "seed": options.seed}
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
+        for library in libraries:
+            warm_up(library, Path(folder))
         for name in options.workloads:
             if not by_name(name).is_there:
                 _say(f"{name}: its data set {by_name(name).needs} is not there (POSTERIORDB): skipped")

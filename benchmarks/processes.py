@@ -29,7 +29,9 @@ def run(order: dict[str, Any], folder: Path, seconds: float) -> dict[str, Any]:
     asked.write_text(json.dumps(order))
     search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     caches = LIBRARIES[order["library"]].caches(folder)
-    environment = {**os.environ, **caches, "PYTHONPATH": search, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, **caches, "PYTHONPATH": search}
+    # Installed packages come compiled to bytecode; a checkout must be allowed to keep its own.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     if "gradient" in order["steps"]:
         environment |= {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
     command = [sys.executable, "-m", "benchmarks.worker", str(asked), str(report)]
@@ -64,6 +66,11 @@ def run(order: dict[str, Any], folder: Path, seconds: float) -> dict[str, Any]:
     if memory.peak:
         found["megabytes"] = memory.peak / 2**20
     return found
+
+
+def warm_up(library: str, folder: Path) -> None:
+    """Import the library in a process once, so that its files are in memory and compiled to bytecode."""
+    run({"library": library, "workload": "eight_schools", "steps": []}, folder / f"{library}-import", 300.0)
 
 
 class MemoryWatch(threading.Thread):
