@@ -65,6 +65,8 @@ def run(order: dict[str, Any], folder: Path, seconds: float) -> dict[str, Any]:
         found["total"] = found.pop("finished_at") - began
     if memory.peak:
         found["megabytes"] = memory.peak / 2**20
+    if memory.compiler_peak:
+        found["compiler_megabytes"] = memory.compiler_peak / 2**20
     return found
 
 
@@ -74,15 +76,25 @@ def warm_up(library: str, folder: Path) -> None:
 
 
 class MemoryWatch(threading.Thread):
-    """The largest sum of resident memory over a process and all that descend from it; 0 where there is no /proc."""
+    """Looks at the memory of a process and of all that descend from it; sees nothing where there is no /proc.
+
+    `peak` is the largest sum of what is resident, in bytes; `compiler_peak` the most that one other program among them
+    ever held. (Not what the operating system tells of children that have ended: that counts the memory of the process
+    they were forked from.)
+    """
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
-        self.pid, self.peak, self._ended = pid, 0, threading.Event()
+        self.pid, self.peak, self.compiler_peak, self._ended = pid, 0, 0, threading.Event()
 
     def run(self) -> None:
+        program = _program(self.pid)
         while not self._ended.wait(LOOK_SECONDS):
-            self.peak = max(self.peak, sum(map(_resident, _descendants(self.pid))))
+            found = _descendants(self.pid)
+            self.peak = max(self.peak, sum(map(_resident, found)))
+            for pid in found[1:]:
+                if _program(pid) not in (program, ""):
+                    self.compiler_peak = max(self.compiler_peak, _high_water(pid))
 
     def stop(self) -> None:
         self._ended.set()
@@ -108,3 +120,18 @@ def _resident(pid: int) -> int:
             return int(fields.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0
+
+
+def _high_water(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/status") as lines:
+            return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        return 0
+
+
+def _program(pid: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return ""

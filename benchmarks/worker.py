@@ -16,11 +16,6 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
-
 POINTS = 7
 """Points over R^n at which densities are compared and timed."""
 
@@ -65,9 +60,6 @@ class Worker:
         self.density = self.adapter.compile(self.model)
         self.found["compile"] = time.perf_counter() - began
         self.found["dim"] = self.density.dim
-        if resource is not None:
-            largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-            self.found["compiler_megabytes"] = largest * _MAXRSS_UNIT
 
     def check(self) -> None:
         """Compare values at points with those of the library that was first, or be the first."""
@@ -115,9 +107,6 @@ class Worker:
         self.path.write_text(json.dumps(self.found))
         effective = importlib.import_module("benchmarks.effective")
         self.found |= effective.summary(draws)
-
-
-_MAXRSS_UNIT = 2**-20 if sys.platform == "darwin" else 2**-10
 
 
 if __name__ == "__main__":

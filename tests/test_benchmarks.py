@@ -15,7 +15,7 @@ import scipy.stats as st
 import probgraph as pg
 import probgraph.engine as engine
 import probgraph.engine.tensor as T
-from benchmarks import call_cost, report
+from benchmarks import call_cost, compile_time, report
 from benchmarks.processes import MemoryWatch
 from benchmarks.roofline import microseconds_to_read
 from benchmarks.timing import ROUNDS, best
@@ -208,10 +208,22 @@ def test_memory_of_children_is_seen():
     if not Path("/proc/self/task").exists():
         pytest.skip("no /proc")
     hungry = "b = bytearray(200 << 20); b[::4096] = b'x' * len(b[::4096]); import time; time.sleep(0.3)"
-    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {hungry!r}])"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {hungry!r}]); "
+    parent += "subprocess.run(['sleep', '0.2'])"
     process = subprocess.Popen([sys.executable, "-c", parent])
     watch = MemoryWatch(process.pid)
     watch.start()
     process.wait()
     watch.stop()
     assert 200 < watch.peak / 2**20 < 400
+    assert 0 < watch.compiler_peak / 2**20 < 20, "sleep holds little, whatever it was started from"
+
+
+def test_compile_time_prints_a_line_for_each_size(capsys):
+    compile_time.main(["--terms", "2", "4"])
+    lines = capsys.readouterr().out.splitlines()
+    found = [re.match(r"probgraph +(\d+) +([\d.]+) +([\d.]+) +([\d.]+)", line) for line in lines[1:]]
+    assert [int(match[1]) for match in found] == [2, 4]
+    assert all(0.001 < float(match[3]) < 30 for match in found)
+    for match in found:
+        assert float(match[4]) == pytest.approx(1000 * float(match[3]) / int(match[1]), rel=0.1)
