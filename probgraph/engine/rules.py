@@ -3,7 +3,7 @@
 In each list the first rule that fits is taken.
 
 * `FOLD` (`constant_rules`) computes what is known already.
-* `STABLE` (`stable_rules`, and of matrices `matrix_rules`) says what was meant where floating point would
+* `STABLE` (`stable_rules`, of choices `switch_rules`, of matrices `matrix_rules`) says what was meant where floating point would
   overflow or cancel. `grad` runs it on the cost *before* differentiating (`stabilized`): the derivative of
   log(1 + exp(x)) is inf/inf for large x, and afterwards nobody can tell what was meant.
 * `ALGEBRA`, `SUMS`, `ARRAYS` and `MATRICES` leave less to compute: of single elements, of sums, of shapes and parts
@@ -30,8 +30,9 @@ from probgraph.engine.ops.elementwise import Elementwise, cast, identity
 from probgraph.engine.rewrite import OpRule, Pass, run_passes
 from probgraph.engine.stable_rules import STABLE as STABLE_ELEMENTS
 from probgraph.engine.sum_rules import SUMS
+from probgraph.engine.switch_rules import SWITCHES
 
-STABLE = [*STABLE_ELEMENTS, *STABLE_MATRICES]
+STABLE = [*STABLE_ELEMENTS, *SWITCHES, *STABLE_MATRICES]
 
 # ------------------------------------------------------------------------------------ composites
 

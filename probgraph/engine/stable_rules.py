@@ -6,6 +6,8 @@ Each is true in exact arithmetic wherever its left side is defined.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -74,28 +76,71 @@ def _not_even(c: Constant, **others: Variable) -> bool:
     return bool(np.isfinite(c.data) and c.data % 2 != 0)
 
 
+class _Factors(NamedTuple):
+    """A product taken apart: the logarithm of what has one at hand, and what is left over and under the line."""
+
+    log: Variable | None
+    top: Variable | None
+    bottom: Variable | None
+
+
+def _factors(v: Variable, at_hand: Callable[[Variable], Variable | None], depth: int) -> _Factors:
+    node = v.owner
+    if node is not None and depth and v.dtype in FLOATS:
+        if node.op is mul or node.op is true_div:
+            a, b = (_factors(part, at_hand, depth - 1) for part in node.inputs)
+            if a.log is None and b.log is None:
+                return _Factors(None, v, None)
+            if node.op is mul:
+                return _Factors(
+                    *(_joined(p, q, q_op) for p, q, q_op in zip(a, b, (add, mul, mul), strict=True))
+                )
+            logs = a.log if b.log is None else -b.log if a.log is None else a.log - b.log
+            return _Factors(logs, _joined(a.top, b.bottom, mul), _joined(a.bottom, b.top, mul))
+        found = at_hand(v)
+        if found is not None and found.dtype == v.dtype:
+            return _Factors(found, None, None)
+    return _Factors(None, v, None)
+
+
+def _joined(a: Variable | None, b: Variable | None, op: Op) -> Variable | None:
+    return b if a is None else a if b is None else op(a, b)
+
+
+def _log_by_factors(v: Variable, at_hand: Callable[[Variable], Variable | None]) -> Variable | None:
+    """log(v), the logarithms at hand taken out. What has none stays together: two factors may both be negative."""
+    found, top, bottom = _factors(v, at_hand, 8)
+    if found is None:
+        return None
+    if top is not None:
+        return found + log(top if bottom is None else top / bottom)
+    return found if bottom is None else found - log(bottom)
+
+
 def _log_of_sum(node: Apply) -> Variable | None:
     """log(v) where `v` is a sum of exponentials along axes, each perhaps weighted, perhaps with new axes, times or
     over something."""
-    return _through_factors(node.inputs[0], 20)
+    return _log_by_factors(node.inputs[0], _log_if_sum)
 
 
-def _through_factors(v: Variable, depth: int) -> Variable | None:
+def _log_if_sum(v: Variable) -> Variable | None:
     node = v.owner
-    if node is None or depth == 0 or v.dtype not in FLOATS:
-        return None
-    op = node.op
-    if op is true_div or op is mul:
-        for part, other in (node.inputs, node.inputs[::-1])[: 2 if op is mul else 1]:
-            found = _through_factors(part, depth - 1)
-            if found is not None:  # the sum is not negative, so the logarithm's signs work out
-                return found - log(other) if op is true_div else found + log(other)
-    elif isinstance(op, DimShuffle):
-        found = _through_factors(node.inputs[0], depth - 1)
-        return None if found is None else dimshuffle(found, op.order)
-    elif isinstance(op, Reduce) and op.name == "sum" and overflows(node.inputs[0]):
-        return logarithm(v)
-    return None
+    if isinstance(node.op, DimShuffle) and node.inputs[0].owner is not None:
+        found = _log_if_sum(node.inputs[0])
+        return None if found is None else dimshuffle(found, node.op.order)
+    is_sum = isinstance(node.op, Reduce) and node.op.name == "sum"
+    return logarithm(v) if is_sum and overflows(node.inputs[0]) else None
+
+
+def _log_of_factors(node: Apply) -> Variable | None:
+    """log(v) where `v` is a product or quotient with an exponential or sigmoid among its factors."""
+    v = node.inputs[0]
+    return _log_by_factors(v, _log_if_factor) if _made_by(v, mul) or _made_by(v, true_div) else None
+
+
+def _log_if_factor(v: Variable) -> Variable | None:
+    made = v.owner.op
+    return logarithm(v) if made in (exp, sigmoid) or isinstance(made, Softmax | _VIEWS) else None
 
 
 def _log_of_two(node: Apply) -> Variable | None:
@@ -238,6 +283,9 @@ STABLE = [
     Rule(exp(x) / sqr(1 + exp(x)), sigmoid(x) * sigmoid(-x)),
     Rule(exp(x) / (1 + exp(x)) ** 2, sigmoid(x) * sigmoid(-x)),
     Rule(1 - sigmoid(x), sigmoid(-x)),
+    Rule(sigmoid(x) >= 0, eq(x, x)),
+    Rule(sigmoid(x) <= 1, eq(x, x)),
+    Rule(exp(x) >= 0, eq(x, x)),
     Rule(sigmoid(x) / sigmoid(-x), exp(x)),
     Rule(sigmoid(-x) / sigmoid(x), exp(-x)),
     Rule(log(sigmoid(x)), -softplus(-x)),
@@ -256,9 +304,7 @@ STABLE = [
     OpRule("log(prod(x)) → sum(log(x))", log, _log_of_product),
     OpRule("xlogy(x, exp(y)) → x y", xlogy, _times_log),
     OpRule("xlog1py(x, -sigmoid(y)) → -x softplus(y)", xlog1py, _times_log1p),
-    Rule(log(exp(x) * y), x + log(y)),
-    Rule(log(exp(x) / y), x - log(y)),
-    Rule(log(y / exp(x)), log(y) - x),
+    OpRule("log(a exp(x) / b) → log(a) + x - log(b)", log, _log_of_factors),
     Rule(log(sqrt(x)), 0.5 * log(x)),
     Rule(log(sqr(x)), 2 * log(abs(x))),
     Rule(log(x**c), c * log(abs(x)), where=_even),

@@ -144,6 +144,7 @@ CASES = {
         ew.log(reduce.mean(ew.exp(M), 1, keepdims=True)),
         ew.log(3 * reduce.sum(ew.exp(V))),
         ew.log(reduce.sum(ew.exp(M), 1))[:, None] + M,
+        ew.log(-3 * (reduce.sum(ew.exp(M), 0) / -ew.sqr(V))),
         ew.log(reduce.sum(np.array([0.0, 0.5, 2.0]) * ew.exp(M), 1)),
         ew.log(reduce.sum(reduce.softmax(V) * ew.exp(M), 1)),
         ew.log(reduce.sum(ew.exp(M) / ew.softplus(V), 1)),
@@ -152,6 +153,12 @@ CASES = {
         ew.log(0.3 * ew.exp(V) + 0.7 * ew.exp(-V)),
         ew.log(ew.sigmoid(S) * ew.exp(V) + ew.sigmoid(-S) * ew.exp(S)),
         ew.log(ew.softplus(S) + ew.exp(V)),
+    ],
+    "log(a exp(x) / b) → log(a) + x - log(b)": lambda: [
+        ew.log(ew.exp(V) * M),
+        ew.log(-2 * ew.sigmoid(V) / -M),
+        ew.log(M / ew.exp(V)),
+        ew.log(M / (S * ew.exp(V)[None])),
     ],
     "log1p(a exp(x)) → softplus(log(a) + x)": lambda: [
         ew.log1p(ew.exp(V) / ew.softplus(S)),
@@ -164,6 +171,20 @@ CASES = {
         ew.log(reduce.softmax(M, 1)[np.array([0, 1]), np.array([2, 0])]),
         ew.log(ew.fill(V, ew.sigmoid(S))),
         ew.log(ew.exp(M).reshape((6,))),
+    ],
+    "switch of a switch → one switch": lambda: [
+        ew.switch(V > 0, ew.switch(V > 0, V, S), 1.0),
+        ew.switch(V > 0, S, ew.switch(V > 0, V, 2.0)),
+        ew.switch(~(V > 0), S, V),
+    ],
+    "switch(c, -x, x) → x * switch(c, -1, 1)": lambda: [
+        ew.switch(V > 0, -V, V),
+        ew.switch(V > 0, V, -V),
+        ew.switch(V > 0, S, -S),
+    ],
+    "switch(c, f(x), f(y)) → f(switch(c, x, y))": lambda: [
+        ew.switch(V > 0, ew.log(V), ew.log(1 - V)),
+        ew.switch(W > 2, -W, -ew.sqr(W)),
     ],
     "log(prod(x)) → sum(log(x))": lambda: [
         ew.log(reduce.prod(V)),

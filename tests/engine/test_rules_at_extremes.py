@@ -96,6 +96,10 @@ AT = {
         lambda x: ew.log(0.25 * ew.exp(x) + ew.sigmoid(x) * ew.exp(-x)),
         lambda x: mp.log(0.25 * mp.exp(x) + mp.exp(-x) / (1 + mp.exp(-x))),
     ),
+    "log(a exp(x) / b) → log(a) + x - log(b)": (
+        lambda x: ew.log(0.5 * ew.exp(x) * ew.sigmoid(x) / 3.0),
+        lambda x: mp.log(0.5 / 3) + x - softplus(-x),
+    ),
     "log1p(a exp(x)) → softplus(log(a) + x)": (
         lambda x: ew.log1p(4 * ew.exp(x)),
         lambda x: mp.log1p(4 * mp.exp(x)),
