@@ -166,6 +166,9 @@ class _Sequence:
                 )
             if not alone and (known is None or known != steps):
                 self.rows[place] = rows[:count]
+                self.rows[place].name = self.elements[
+                    place
+                ].name  # errors of lengths speak of x[t], not of a slice
         self.elements = [
             Variable(TensorType(rows.dtype, rows.type.shape[1:]), element.name)
             for rows, element in zip(self.rows, self.elements, strict=True)
