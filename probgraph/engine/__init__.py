@@ -9,10 +9,10 @@ array(6.)
 
 from types import SimpleNamespace
 
-from probgraph.engine import gradient, graph, ifelse, printing, tensor
-from probgraph.engine import scanning as scan_module
+from probgraph.engine import gradient, graph, ifelse, printing, scan_module, tensor
 from probgraph.engine.assertions import Assert, CheckAndRaise, Print, assert_op
 from probgraph.engine.callable import Function
+from probgraph.engine.checkpoints import scan_checkpoints
 from probgraph.engine.config import config
 from probgraph.engine.debug_mode import DebugModeError
 from probgraph.engine.function import function
@@ -51,7 +51,7 @@ from probgraph.engine.monitor import detect_nan
 from probgraph.engine.pictures import d3viz, pydotprint
 from probgraph.engine.printing import debugprint, pp, pprint
 from probgraph.engine.random_streams import MRG_RandomStreams
-from probgraph.engine.scanning import foldl, foldr, map, reduce, scan, scan_checkpoints
+from probgraph.engine.scanning import foldl, foldr, map, reduce, scan
 from probgraph.engine.shared import SharedVariable, shared
 from probgraph.engine.tensor import as_tensor_variable
 from probgraph.engine.types import TensorType

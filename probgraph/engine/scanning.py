@@ -23,7 +23,7 @@ from probgraph.engine.ops.shape import as_length, expand_dims, join, length
 from probgraph.engine.steps import OrderedUpdates, State, Step, closed_step, returned, until
 from probgraph.engine.types import TensorType
 
-__all__ = ["OrderedUpdates", "foldl", "foldr", "map", "reduce", "scan", "scan_checkpoints", "until"]
+__all__ = ["OrderedUpdates", "foldl", "foldr", "map", "reduce", "scan", "until"]
 
 _NO_COUNT = (
     "No information about the number of steps provided. Either provide a value for n_steps argument of scan or"
@@ -356,10 +356,3 @@ def foldr(
 ) -> tuple[Any, OrderedUpdates]:
     """`reduce` from the last element to the first. `fn` takes the element first, then the accumulator."""
     return reduce(fn, sequences, outputs_info, non_sequences, go_backwards=True, name=name)
-
-
-def scan_checkpoints(*args: Any, **kwargs: Any) -> None:
-    """Theano's scan that saves only some steps: absent."""
-    raise NotImplementedError(
-        "scan_checkpoints is absent: use scan, and truncate_gradient where the whole past is not needed"
-    )

@@ -22,7 +22,6 @@ from probgraph.engine.scanning import (
     map,
     reduce,
     scan,
-    scan_checkpoints,
     until,
 )
 
@@ -369,8 +368,6 @@ def test_map_reduce_and_folds():
         lambda v, low, high: [T.minimum(v, low), T.maximum(v, high)], x, [np.inf, -np.inf]
     )
     assert value([low, high], {x: xs}) == [1, 3]
-    with pytest.raises(NotImplementedError, match="scan"):
-        scan_checkpoints(lambda v: v)
 
 
 def test_numbers_take_the_dtype_of_the_step():
