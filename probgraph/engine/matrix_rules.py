@@ -13,6 +13,7 @@ import string
 import numpy as np
 
 from probgraph.engine.graph import Apply, Variable, tensor_constant
+from probgraph.engine.matrix_structure import factors, transposed
 from probgraph.engine.op import Op
 from probgraph.engine.ops.cholesky import Cholesky
 from probgraph.engine.ops.diagonals import Diagonal, SetDiagonal, alloc_diag, eye, matrix_transpose
@@ -31,19 +32,11 @@ def _made_by(v: Variable, op: type[Op]) -> bool:
     return v.owner is not None and isinstance(v.owner.op, op)
 
 
-def _transposed(v: Variable) -> Variable | None:
-    """A, if `v` is Aᵀ."""
-    if not _made_by(v, DimShuffle):
-        return None
-    turned = (*range(v.ndim - 2), v.ndim - 1, v.ndim - 2)
-    return v.owner.inputs[0] if v.ndim >= 2 and v.owner.op.order == turned else None
-
-
 def _inverted(v: Variable) -> tuple[Variable, bool] | None:
     """A, and whether it is transposed, if `v` is the inverse of it."""
     if _made_by(v, Inverse):
         return v.owner.inputs[0], False
-    turned = _transposed(v)
+    turned = transposed(v)
     return (turned.owner.inputs[0], True) if turned is not None and _made_by(turned, Inverse) else None
 
 
@@ -68,26 +61,11 @@ def _square_zeros(v: Variable) -> bool:
     return v.owner is not None and len(v.owner.inputs) > 2 and v.owner.inputs[-1] is v.owner.inputs[-2]
 
 
-def _factors(v: Variable) -> tuple[Variable, Variable] | None:
-    """A and B, if `v` is the product A B of matrices, or of stacks of them with the same leading axes."""
-    if v.owner is None or v.ndim < 2:
-        return None
-    match v.owner.op:
-        case Dot():
-            a, b = v.owner.inputs
-            return (a, b) if a.ndim == b.ndim == 2 else None
-        case Contraction(left=left, right=right, result=result):
-            batch, rows, columns = result[:-2], result[-2], result[-1]
-            if left == batch + rows + left[-1] and right == batch + left[-1] + columns:
-                return v.owner.inputs[0], v.owner.inputs[1]
-    return None
-
-
 def _square_root(v: Variable) -> Variable | None:
     """L, if `v` is L Lᵀ (or its transpose, which is the same) with a Cholesky factor L."""
-    turned = _transposed(v)
-    parts = _factors(v if turned is None else turned)
-    if parts is None or _transposed(parts[1]) is not parts[0]:
+    turned = transposed(v)
+    parts = factors(v if turned is None else turned)
+    if parts is None or transposed(parts[1]) is not parts[0]:
         return None
     return _factor(parts[0])
 
@@ -99,7 +77,7 @@ def _solve_of_product(node: Apply) -> Variable | None:
     """inv(A) @ b and b @ inv(A): a solve instead."""
     a, b = node.inputs
     dtype = node.out.dtype
-    if isinstance(node.op, Contraction) and _factors(node.out) is None:
+    if isinstance(node.op, Contraction) and factors(node.out) is None:
         return None
     found = _inverted(a)
     if found is not None:
@@ -113,7 +91,7 @@ def _solve_of_product(node: Apply) -> Variable | None:
 
 def _structured_solve(node: Apply) -> Variable | None:
     (a, b), op = node.inputs, node.op
-    turned = _transposed(a)
+    turned = transposed(a)
     if op.assume == "gen" and turned is not None:
         return Solve("gen", not op.transposed)(turned, b)
     if _factor(a) is not None and op.assume == "gen":
@@ -135,7 +113,7 @@ def _structured_inverse(node: Apply) -> Variable | None:
     (a,) = node.inputs
     if _made_by(a, Inverse):
         return a.owner.inputs[0]
-    turned = _transposed(a)
+    turned = transposed(a)
     if turned is not None:
         return matrix_transpose(Inverse()(turned))
     if _factor(a) is not None:
@@ -165,7 +143,7 @@ def _log_of_determinant(node: Apply) -> Variable | None:
 
 def _structured_slogdet(node: Apply) -> list[Variable] | None:
     (a,) = node.inputs
-    turned = _transposed(a)
+    turned = transposed(a)
     if turned is not None:
         return list(SLogDet()(turned))
     root, times = _square_root(a), 2
@@ -181,7 +159,7 @@ def _structured_slogdet(node: Apply) -> list[Variable] | None:
 
 def _structured_determinant(node: Apply) -> Variable | None:
     (a,) = node.inputs
-    turned = _transposed(a)
+    turned = transposed(a)
     if turned is not None:
         return Determinant()(turned)
     root = _square_root(a)
@@ -202,16 +180,16 @@ def _known_factor(node: Apply) -> Variable | None:
 
 def _transposed_product(node: Apply) -> Variable | None:
     """(A B)ᵀ where a factor is a transpose already."""
-    product = _transposed(node.out)
-    parts = None if product is None else _factors(product)
-    if parts is None or all(_transposed(part) is None for part in parts):
+    product = transposed(node.out)
+    parts = None if product is None else factors(product)
+    if parts is None or all(transposed(part) is None for part in parts):
         return None
     return matmul(*(matrix_transpose(part) for part in reversed(parts)))
 
 
 def _diagonal_of_product(node: Apply) -> Variable | None:
     """The diagonal of A B, of whose other elements nobody asked: row i of A times column i of B."""
-    parts = _factors(node.inputs[0])
+    parts = factors(node.inputs[0])
     if node.op.offset or parts is None:
         return None
     n, m = node.inputs[0].type.shape[-2:]
@@ -244,7 +222,7 @@ MATRICES = [
 
 def _library_product(node: Apply) -> Variable | None:
     """A product of matrices that are not known to be small, by BLAS."""
-    parts = _factors(node.out)
+    parts = factors(node.out)
     if parts is None or node.out.dtype not in ("float32", "float64"):
         return None
     if any(v.dtype != node.out.dtype for v in parts):
@@ -254,7 +232,7 @@ def _library_product(node: Apply) -> Variable | None:
         return None
     flags, operands = [], []
     for v in parts:
-        turned = _transposed(v)
+        turned = transposed(v)
         flags.append(turned is not None)
         operands.append(v if turned is None else turned)
     return MatrixProduct(*flags)(*operands)

@@ -3,7 +3,7 @@
 In each list the first rule that fits is taken.
 
 * `FOLD` (`constant_rules`) computes what is known already.
-* `STABLE` (`stable_rules`, of choices `switch_rules`, of matrices `matrix_rules`) says what was meant where floating point would
+* `STABLE` (`stable_rules`, of choices `switch_rules`, of matrices `matrix_rules` and `structure_rules`) says what was meant where floating point would
   overflow or cancel. `grad` runs it on the cost *before* differentiating (`stabilized`): the derivative of
   log(1 + exp(x)) is inf/inf for large x, and afterwards nobody can tell what was meant.
 * `ALGEBRA`, `SUMS`, `ARRAYS` and `MATRICES` leave less to compute: of single elements, of sums, of shapes and parts
@@ -29,10 +29,11 @@ from probgraph.engine.op import Op
 from probgraph.engine.ops.elementwise import Elementwise, cast, identity
 from probgraph.engine.rewrite import OpRule, Pass, run_passes
 from probgraph.engine.stable_rules import STABLE as STABLE_ELEMENTS
+from probgraph.engine.structure_rules import STRUCTURED, STRUCTURED_DETERMINANTS
 from probgraph.engine.sum_rules import SUMS
 from probgraph.engine.switch_rules import SWITCHES
 
-STABLE = [*STABLE_ELEMENTS, *SWITCHES, *STABLE_MATRICES]
+STABLE = [*STABLE_ELEMENTS, *SWITCHES, *STABLE_MATRICES, *STRUCTURED]
 
 # ------------------------------------------------------------------------------------ composites
 
@@ -63,7 +64,7 @@ FAST_COMPILE = [Pass("fold", FOLD)]
 #: the least to compute
 FAST_RUN = [
     Pass("stabilize", [*INLINE, *FOLD, *STABLE]),
-    Pass("simplify", [*FOLD, *STABLE, *ALGEBRA, *SUMS, *ARRAYS, *MATRICES]),
+    Pass("simplify", [*FOLD, *STABLE, *ALGEBRA, *SUMS, *ARRAYS, *MATRICES, *STRUCTURED_DETERMINANTS]),
 ]
 #: what a graph needs before it can become loops; STABLE would put the composites together again
 DECOMPOSE = [Pass("decompose", [*FOLD, *DECOMPOSITION, *ALGEBRA, *SUMS, *ARRAYS, *LIBRARY])]

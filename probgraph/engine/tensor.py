@@ -76,6 +76,7 @@ from probgraph.engine.ops.cumulative import cumprod, cumsum, diff
 from probgraph.engine.ops.index import inc_subtensor, set_subtensor, take
 from probgraph.engine.ops.linalg import (
     alloc_diag,
+    assume,
     batched_dot,
     batched_tensordot,
     block_diag,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from probgraph.engine.ops.assumptions import Assumed, assume
 from probgraph.engine.ops.cholesky import Cholesky, cholesky
 from probgraph.engine.ops.diagonals import (
     Diagonal,
@@ -88,6 +89,7 @@ NUMPY_NAMES = [
     "tensorsolve",
     "trace",
     "vecdot",
+    "assume",
     "block_diag",
     "cho_solve",
     "expm",
