@@ -18,8 +18,7 @@ def probgraph(pg, engine, T, data):
     with pg.Model() as model:
         beta = pg.Normal("beta", 0, 1, shape=data["X"].shape[1])
         intercept = pg.StudentT("intercept", nu=3, mu=8, sigma=10)
-        sigma = pg.HalfFlat("sigma")
-        pg.Potential("half_student", pg.StudentT.dist(nu=3, mu=0, sigma=10).logp(sigma))
+        sigma = pg.HalfStudentT("sigma", nu=3, sigma=10)
         pg.Normal("y", intercept + T.dot(data["X"], beta), sigma, observed=data["y"])
     return model
 
