@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import processes
+from benchmarks.libraries import LONG
 
 Numbers = dict[str, Any]
 
@@ -104,6 +105,8 @@ def _sampled(order: Numbers, folder: Path, seconds: float, megabytes: float) -> 
     numbers["finish_cold"] = cold["total"]
     numbers["ess_per_second"] = cold["ess_bulk"] / cold["sample"]
     numbers["ess_per_gradient"] = 1000 * cold["ess_bulk"] / cold["gradients"]
+    if cold["total"] > LONG:
+        return numbers
     warm = processes.run(order, folder / "sampling", seconds)
     numbers |= _only(warm, ["error"])
     if "total" in warm:

@@ -20,6 +20,9 @@ from typing import Any, Protocol
 CHAINS = 4
 """How many chains are run."""
 
+LONG = 120.0
+"""Seconds of sampling beside which those of compiling do not matter: what takes longer is not run twice."""
+
 
 class Density(Protocol):
     """A log density with its gradient over R^dim, and the tightest loop over it that the library offers."""

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.libraries import CHAINS, Draws, Settings
+from benchmarks.libraries import CHAINS, LONG, Draws, Settings
 from benchmarks.workload import Data, Workload
 
 # Before JAX is imported: chains side by side are devices to it.
@@ -22,9 +22,6 @@ import numpyro
 import numpyro.distributions as dist
 from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import initialize_model
-
-LONG = 120.0
-"""Seconds of sampling beside which those of compiling do not matter."""
 
 
 @dataclass(frozen=True)
