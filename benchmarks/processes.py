@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -55,8 +56,7 @@ def run(order: dict[str, Any], folder: Path, seconds: float) -> dict[str, Any]:
             failure = f"not finished after {seconds:.0f} s"
         finally:
             if process.poll() is None:
-                process.kill()
-                process.wait()
+                _end(process)
             memory.stop()
     found = json.loads(report.read_text()) if report.exists() else {}
     if failure is not None:
@@ -68,6 +68,15 @@ def run(order: dict[str, Any], folder: Path, seconds: float) -> dict[str, Any]:
     if memory.compiler_peak:
         found["compiler_megabytes"] = memory.compiler_peak / 2**20
     return found
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and what it started: samplers and compilers run in children."""
+    if os.name == "posix":
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+    process.wait()
 
 
 def warm_up(library: str, folder: Path) -> None:

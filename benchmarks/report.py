@@ -38,13 +38,16 @@ def _table(results: Results, column: Column, libraries: list[str]) -> str:
     )
     ratios = column.less_is_better is not None and len(libraries) > 1
     titles = [column.title, *libraries]
-    titles += ["probgraph / best peer"] * ratios + ["to read the data once"] * reading
+    titles += ["probgraph / best peer"] * ratios + ["to read the data once", "probgraph / reading"] * reading
     lines = [titles]
     for name in [*(w for w in WORKLOADS if w in results), *(w for w in results if w not in WORKLOADS)]:
         row = results[name]
         cells = [_number(row.get(library, {}).get(column.key)) for library in libraries]
         cells += [_ratio(row, column)] * ratios
-        cells += [_number(row.get(OURS, {}).get("reading"))] * reading
+        if reading:
+            ours = row.get(OURS, {})
+            once = ours.get("reading")
+            cells += [_number(once), f"{ours[column.key] / once:.2f}" if once and column.key in ours else ""]
         lines.append([by_name(name).title, *cells])
     return _aligned(lines)
 

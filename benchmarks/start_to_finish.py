@@ -40,6 +40,9 @@ def measure(example: Path, cache: str, folder: str) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.phases", str(example), str(report)]
     search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PROBGRAPH_CACHE": cache, "PYTHONPATH": search, "MPLBACKEND": "Agg"}
+    environment.pop(
+        "PYTHONDONTWRITEBYTECODE", None
+    )  # installed packages come compiled to bytecode: so may a checkout
     began = time.perf_counter()
     subprocess.run(
         command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True

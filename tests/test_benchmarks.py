@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import scipy.stats as st
 import probgraph as pg
 import probgraph.engine as engine
 import probgraph.engine.tensor as T
-from benchmarks import call_cost, compile_time, report
+from benchmarks import call_cost, compile_time, processes, report
 from benchmarks.processes import MemoryWatch
 from benchmarks.roofline import microseconds_to_read
 from benchmarks.timing import ROUNDS, best
@@ -197,6 +198,18 @@ def test_ratios_are_to_the_best_peer():
     gradient, per_second = re.findall(r"^\| eight schools.*\|\s+(\S+) \|$", text, re.MULTILINE)
     assert gradient == "0.50" and per_second == "1.50"
     assert "eight_schools, nutpie: check: Disagreement" in text
+
+
+def test_reading_once_stands_beside_the_gradient():
+    results = {"logistic_large": {"probgraph": {"gradient": 3000.0, "reading": 2000.0}}}
+    assert re.search(r"3,000 \|\s+2,000 \|\s+1.50 \|", report.tables(results, ["gradient"]))
+
+
+def test_what_takes_too_long_is_ended_with_all_it_started(tmp_path):
+    order = {"workload": "scalar_terms_3000", "library": "probgraph", "steps": ["build", "compile"]}
+    began = time.monotonic()
+    found = processes.run(order, tmp_path / "pair", 2.0)
+    assert found["error"] == "not finished after 2 s" and time.monotonic() - began < 10
 
 
 def test_the_roofline_reads_everything():
