@@ -6,8 +6,20 @@ import numpy as np
 
 import probgraph.engine.operators  # noqa: F401  patterns are written with operators
 from probgraph.engine.graph import Apply, Constant, Variable, tensor_constant
-from probgraph.engine.ops.elementwise import abs, identity, neg, pow, reciprocal, sqr, sqrt
+from probgraph.engine.ops.elementwise import (
+    abs,
+    exp,
+    identity,
+    maximum,
+    minimum,
+    neg,
+    pow,
+    reciprocal,
+    sqr,
+    sqrt,
+)
 from probgraph.engine.rewrite import OpRule, Rule, uniform, wildcard
+from probgraph.engine.types import FLOATS
 
 x, y = wildcard("x"), wildcard("y")
 c, d = wildcard("c", constant=True), wildcard("d", constant=True)
@@ -51,14 +63,20 @@ def _power_of_two(c: Constant, x: Variable) -> bool:
 
 
 def _small_power(node: Apply) -> Variable | None:
-    """x**3 to x**8 as products of squares: faster than `pow`, and as accurate."""
+    """x**n as products of squares for n from 3 to 8, with a root for 1.5, 2.5, 3.5, and one over that for -3 to -8."""
     base, exponent = node.inputs[0], uniform(node.inputs[1])
     if exponent is None or base.dtype != node.out.dtype or base.dtype == "bool":
         return None
     value = exponent.data.item()
-    if value not in range(3, 9):
-        return None
-    n, square, result = int(value), base, None
+    if value in (1.5, 2.5, 3.5) and base.dtype in FLOATS:
+        return _product_of_squares(base, int(value)) * sqrt(base)
+    if -value in range(3, 9) and base.dtype in FLOATS:
+        return 1 / _product_of_squares(base, int(-value))
+    return _product_of_squares(base, int(value)) if value in range(3, 9) else None
+
+
+def _product_of_squares(base: Variable, n: int) -> Variable:
+    square, result = base, None
     while n:
         if n % 2:
             result = square if result is None else result * square
@@ -97,7 +115,7 @@ ALGEBRA = [
     Rule(x**-0.5, 1 / sqrt(x)),
     Rule(x**-1, 1 / x, over="complex"),
     Rule(x**-2, sqr(1 / x)),
-    OpRule("x**n → products, for n from 3 to 8", pow, _small_power),
+    OpRule("x**n → products, for small n", pow, _small_power),
     Rule(reciprocal(x), 1 / x, over="complex"),
     Rule(sqr(abs(x)), sqr(x)),
     Rule(abs(sqr(x)), sqr(x)),
@@ -114,4 +132,9 @@ ALGEBRA = [
     Rule(-(x - y), y - x, over="complex"),
     Rule(abs(-x), abs(x), over="complex"),
     Rule(abs(abs(x)), abs(x)),
+    Rule(abs(exp(x)), exp(x)),
+    Rule(abs(sqrt(x)), sqrt(x)),
+    Rule(abs(c * x), abs(c) * abs(x)),
+    Rule(maximum(x, x), x, over="numbers"),
+    Rule(minimum(x, x), x, over="numbers"),
 ]

@@ -10,9 +10,18 @@ import numpy as np
 from probgraph.engine.graph import Apply, Constant, Variable, tensor_constant
 from probgraph.engine.op import Op
 from probgraph.engine.ops.elementwise import Elementwise, add, cast, fill, switch
-from probgraph.engine.ops.index import INDEX, IncGather, IncSubtensor, Subtensor
+from probgraph.engine.ops.index import INDEX, IncGather, IncSubtensor, Slice, Subtensor
 from probgraph.engine.ops.reduce import LogSumExp, Reduce, Softmax
-from probgraph.engine.ops.shape import Alloc, DimShuffle, Shape, SpecifyShape, dimshuffle, length, shape
+from probgraph.engine.ops.shape import (
+    Alloc,
+    DimShuffle,
+    Reshape,
+    Shape,
+    SpecifyShape,
+    dimshuffle,
+    length,
+    shape,
+)
 from probgraph.engine.rewrite import OpRule, uniform
 from probgraph.engine.types import COMPLEX, INTEGERS
 
@@ -129,6 +138,31 @@ def _merged_dimshuffles(node: Apply) -> Variable | None:
     return None
 
 
+def _merged_reshapes(node: Apply) -> Variable | None:
+    """A reshape of a reshape, and one to the lengths that there are."""
+    v = node.inputs[0]
+    if v.type == node.out.type and None not in v.type.shape:
+        return v
+    if v.owner is None or not isinstance(v.owner.op, Reshape):
+        return None
+    merged = node.op(v.owner.inputs[0], *node.inputs[1:])
+    return merged if merged.type == node.out.type else None
+
+
+def _part_of_repeated(node: Apply) -> Variable | None:
+    """One element of a number repeated, and all of an array."""
+    v = node.inputs[0]
+    if all(entry == Slice() for entry in node.op.entries):
+        return v
+    if v.owner is None or not isinstance(v.owner.op, Elementwise) or v.owner.op is fill:
+        return None
+    # Where one element is asked for, only that one is computed.
+    picks = all(entry == INDEX for entry in node.op.entries) and len(node.op.entries) == v.ndim
+    if not picks or any(i.type.shape != v.type.shape and i.ndim for i in v.owner.inputs):
+        return None
+    return v.owner.op(*(node.op(i, *node.inputs[1:]) if i.ndim else i for i in v.owner.inputs))
+
+
 def _nothing_to_specify(node: Apply) -> Variable | None:
     return node.inputs[0] if node.inputs[0].type == node.out.type else None
 
@@ -158,6 +192,8 @@ ARRAYS = [
     OpRule("shape of a result → shape of what it is made of", Shape, _shape_of),
     OpRule("one length → where it comes from", Subtensor, _one_length),
     OpRule("dimshuffle of a dimshuffle → one", DimShuffle, _merged_dimshuffles),
+    OpRule("reshape of a reshape → one", Reshape, _merged_reshapes),
+    OpRule("f(x)[i] → f(x[i]) for one element", Subtensor, _part_of_repeated),
     OpRule("specify_shape of what is known → nothing", SpecifyShape, _nothing_to_specify),
     # parts of arrays
     OpRule("y + inc(zeros, part) → inc(y, part)", add, _added_part),

@@ -8,7 +8,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from probgraph.engine import matrix_rules, rules
+from probgraph.engine import matrix_rules, rules, structure_rules
 from probgraph.engine.autodiff import grad
 from probgraph.engine.graph import (
     Constant,
@@ -31,7 +31,8 @@ PATTERNS = [r for r in [*rules.STABLE, *rules.ALGEBRA] if isinstance(r, Rule)]
 FUNCTIONS = [
     r
     for r in [*rules.FOLD, *rules.STABLE, *rules.ALGEBRA, *rules.SUMS, *rules.ARRAYS]
-    if isinstance(r, OpRule) and r not in matrix_rules.STABLE_MATRICES  # tested in a file of their own
+    if isinstance(r, OpRule)
+    and r not in [*matrix_rules.STABLE_MATRICES, *structure_rules.STRUCTURED]  # tested in files of their own
 ]
 
 NEAR = [0.0, 1e-20, -1e-20, 0.3, -0.5, 1.0, -1.0, 3.7, -3.7, 40.0, -40.0]
@@ -222,7 +223,22 @@ CASES = {
         ew.fill(ew.exp(M), S),
         ew.fill(M, ew.fill(V, S)),
     ],
-    "x**n → products, for n from 3 to 8": lambda: [V**n for n in range(3, 9)],
+    "x**n → products, for small n": lambda: [
+        *(V**n for n in range(3, 9)),
+        *(V**-n for n in range(3, 9)),
+        *(W**n for n in (1.5, 2.5, 3.5)),
+    ],
+    "sum(x + c) → sum(x) + sum(c)": lambda: [
+        reduce.sum(ew.exp(M) + ew.log(S)),
+        reduce.sum(ew.log(S) - ew.exp(M), 0),
+        reduce.sum(ew.exp(W) - np.array([1.0, 2.0, 0.5, -3.0])),
+        reduce.sum(-0.5 * ew.sqr(M) - 0.9, 1),
+    ],
+    "reshape of a reshape → one": lambda: [
+        M.reshape((6,)).reshape((3, 2)),
+        W.reshape((2, 2)).reshape((4,)),
+    ],
+    "f(x)[i] → f(x[i]) for one element": lambda: [(ew.exp(M) * S)[1, 2], ew.exp(V)[-1], M[:, :]],
     "reduction of axes of length 1 → dimshuffle": lambda: [reduce.sum(R, 0), reduce.max(R, 0, keepdims=True)],
     "sum of a sum → one sum": lambda: [reduce.sum(reduce.sum(M, 0)), reduce.prod(reduce.prod(M, 1))],
     "sum of equal numbers → a product": lambda: [
@@ -382,3 +398,44 @@ def test_nothing_to_do_is_identity():
     y = V.sum() * 2
     assert rules.stabilized([y], [V]) == {y: y, V: V}
     assert isinstance(rules.stabilized([y])[y], Variable)
+
+
+# ------------------------------------------------------------------------------------ sums
+
+
+def ops_of(v):
+    return [getattr(n.op, "name", str(n.op)) for n in toposort([v])]
+
+
+def test_what_depends_on_data_alone_is_a_number_before_the_first_call():
+    counts = np.random.default_rng(0).poisson(4.0, 5000).astype("float64")
+    eta = TensorType("float64", (5000,))("eta")
+    logp = (counts * eta - ew.exp(eta) - ew.gammaln(counts + 1.0)).sum()
+    (new,) = run_passes([logp], rules.FAST_RUN)
+    assert "gammaln" not in ops_of(new)
+    large = [v for v in ancestors([new]) if isinstance(v, Constant) and v.ndim]
+    assert [v.data.shape for v in large] == [(5000,)]  # the counts: their factorials are one number
+    point = np.linspace(-1.0, 2.0, 5000)
+    assert new.eval({eta: point}) == pytest.approx(logp.eval({eta: point}), rel=1e-13)
+
+
+def test_the_logarithm_of_a_scale_is_not_added_to_each_term():
+    logp = (-0.5 * ew.sqr((V - 1.0) / ew.exp(S)) - ew.log(ew.exp(S)) - 0.9189).sum()
+    (new,) = run_passes([logp], rules.FAST_RUN)
+    per_element = [n.op.name for n in toposort([new]) if n.out.ndim and isinstance(n.op, ew.Elementwise)]
+    assert set(per_element) <= {"sub", "true_div", "sqr"}
+    assert "log" not in ops_of(new)
+    assert valued(new) == pytest.approx(valued(logp), rel=1e-14)
+
+
+def test_sums_that_would_lose_digits_stay():
+    for total in ((V - S).sum(), (V + 1e6).sum(), (V - ew.log(V)).sum(), (V + np.inf).sum()):
+        log = []
+        run_passes([total], rules.FAST_RUN, log)
+        assert "sum(x + c) → sum(x) + sum(c)" not in [name for _, name, _ in log]
+
+
+def test_the_sum_of_nothing_is_0_also_of_infinities():
+    (new,) = run_passes([(ew.exp(V) + ew.log(S)).sum()], rules.FAST_RUN)
+    assert new.eval({V: np.zeros(0), S: 0.0}) == 0.0
+    assert new.eval({V: np.zeros(2), S: 0.0}) == -np.inf
