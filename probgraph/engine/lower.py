@@ -87,6 +87,10 @@ class _House:
             for (name, _), v in zip(targets, self.graph.outputs, strict=True)
         )
         level.emit_all()
+        if self.table.late_checks:
+            raise NotImplementedError(
+                "lengths are compared where it is not known how many steps a loop makes"
+            )
         self._tell_lengths()
         constants = [
             Buffer(self.scalars.buffer_of[c], c.dtype, "constant", loops.integer(c.data.size))
@@ -380,6 +384,7 @@ class _Level:
         self._emit(self.tasks)
 
     def _emit(self, tasks: Sequence[Task]) -> None:
+        self.scalars.scope.statements.extend(self._due_checks())
         for group in grouped(tasks):
             if group.length is None:
                 for task in group.tasks:
@@ -573,8 +578,14 @@ class _Level:
                 scalars.scope.known[(v, (scalars.atom(_last(count)),))] = Name(register[1], v.dtype)
 
     def _due_checks(self) -> list[Statement]:
-        """The checks that waited for numbers of steps which are all known now."""
+        """The checks that waited for numbers of steps which are all known now.
+
+        They come before anything that is done with what they are about: those of a loop's results after the loop, those
+        that turn up as the step of another one is lowered in that step.
+        """
         table = self.table
+        if not table.late_checks:
+            return []
         unknown = [name for name in table.made.values() if not self.scalars.is_name(name.name)]
         due = [c for c in table.late_checks if not mentions_any(loops.expressions(c), unknown)]
         table.late_checks = [c for c in table.late_checks if c not in due]

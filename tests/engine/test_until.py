@@ -122,6 +122,21 @@ def test_lengths_that_do_not_fit_are_found_out_after_the_loop():
 
 
 @needs_compiler
+def test_lengths_that_are_compared_in_a_step_of_a_later_loop():
+    x, h0, w = T.dvector("x"), T.dscalar("h0"), T.dscalar("w")
+    h = leaky(x, h0, w)
+    written, _ = scan(lambda v: T.inc_subtensor((T.zeros((5,)) + v)[1:], h)[1:], x)
+    f = theano.function([x, h0, w], written)
+    assert f.maker.executable.backend == "C"
+    np.testing.assert_allclose(
+        f(*CALLS[0]), XS[:, None] + h.eval(dict(zip([x, h0, w], CALLS[0], strict=True)))
+    )
+    for call in CALLS[1:]:
+        with pytest.raises(ValueError, match="mis-match"):
+            f(*call)
+
+
+@needs_compiler
 def test_gradient():
     x, h0, w = T.dvector("x"), T.dscalar("h0"), T.dscalar("w")
     h = leaky(x, h0, w)
