@@ -9,7 +9,7 @@ array(6.)
 
 from types import SimpleNamespace
 
-from probgraph.engine import gradient, graph, ifelse, printing, scan_module, tensor
+from probgraph.engine import gradient, graph, ifelse, printing, rewrite, scan_module, tensor
 from probgraph.engine.assertions import Assert, CheckAndRaise, Print, assert_op
 from probgraph.engine.callable import Function
 from probgraph.engine.checkpoints import scan_checkpoints
@@ -39,22 +39,38 @@ from probgraph.engine.graph import (
 )
 from probgraph.engine.inner_graph import OpFromGraph
 from probgraph.engine.inputs import In, Out, Param, UnusedInputError
+from probgraph.engine.inspection import (
+    apply_depends_on,
+    clone_between,
+    explicit_graph_inputs,
+    io_toposort,
+    is_same_graph,
+    operations_between,
+    truncated_graph_inputs,
+    variable_depends_on,
+    variables_between,
+    walk,
+)
 from probgraph.engine.modes import (
+    DebugMode,
     Mode,
     MonitorMode,
     NanGuardMode,
     get_default_mode,
     get_mode,
+    predefined,
     register_mode,
 )
 from probgraph.engine.monitor import detect_nan
 from probgraph.engine.pictures import d3viz, pydotprint
 from probgraph.engine.printing import debugprint, pp, pprint
+from probgraph.engine.profile import Profile
 from probgraph.engine.random_streams import MRG_RandomStreams
 from probgraph.engine.scanning import foldl, foldr, map, reduce, scan
 from probgraph.engine.shared import SharedVariable, shared
+from probgraph.engine.steps import OrderedUpdates
 from probgraph.engine.tensor import as_tensor_variable
-from probgraph.engine.types import TensorType
+from probgraph.engine.types import TensorType, Type
 from probgraph.engine.user_ops import FromFunctionOp, KernelOp, Op, as_op, scalar_op
 from probgraph.engine.vectorize import vectorize, vectorize_graph
 
@@ -70,11 +86,28 @@ compile = SimpleNamespace(
     SharedVariable=SharedVariable,
     as_op=as_op,
     builders=SimpleNamespace(OpFromGraph=OpFromGraph),
-    debugmode=SimpleNamespace(DebugModeError=DebugModeError),
+    DebugMode=DebugMode,
+    MonitorMode=MonitorMode,
+    NanGuardMode=NanGuardMode,
+    Param=Param,
+    ProfileStats=Profile,
+    UnusedInputError=UnusedInputError,
+    debugmode=SimpleNamespace(DebugMode=DebugMode, DebugModeError=DebugModeError),
     function=function,
+    function_module=SimpleNamespace(Function=Function, UnusedInputError=UnusedInputError),
+    get_default_mode=get_default_mode,
+    get_mode=get_mode,
+    io=SimpleNamespace(In=In, Out=Out),
     mode=SimpleNamespace(
-        Mode=Mode, get_default_mode=get_default_mode, get_mode=get_mode, register_mode=register_mode
+        Mode=Mode,
+        get_default_mode=get_default_mode,
+        get_mode=get_mode,
+        predefined_modes=predefined,
+        register_mode=register_mode,
     ),
+    monitormode=SimpleNamespace(MonitorMode=MonitorMode, detect_nan=detect_nan),
+    nanguardmode=SimpleNamespace(NanGuardMode=NanGuardMode),
+    register_mode=register_mode,
     ops=SimpleNamespace(FromFunctionOp=FromFunctionOp, as_op=as_op),
     shared=shared,
 )
@@ -84,9 +117,44 @@ gof = SimpleNamespace(
     FunctionGraph=FunctionGraph,
     MissingInputError=MissingInputError,
     Op=Op,
+    Type=Type,
     Variable=Variable,
-    graph=graph,
+    graph=SimpleNamespace(
+        Apply=Apply,
+        Constant=Constant,
+        Variable=Variable,
+        ancestors=graph.ancestors,
+        clone=clone_between,
+        inputs=graph.graph_inputs,
+        io_toposort=io_toposort,
+        is_same_graph=is_same_graph,
+        list_of_nodes=io_toposort,
+        ops=operations_between,
+        variables=variables_between,
+    ),
+    op=SimpleNamespace(Op=Op),
+    type=SimpleNamespace(Type=Type),
 )
+# `graph` is PyTensor's name for what reads and copies graphs, in rooms of its own there.
+clone_replace = clone
+for _function in (
+    apply_depends_on,
+    explicit_graph_inputs,
+    io_toposort,
+    is_same_graph,
+    truncated_graph_inputs,
+    variable_depends_on,
+    vectorize_graph,
+    walk,
+):
+    setattr(graph, _function.__name__, _function)
+graph.clone_replace = clone_replace  # type: ignore[attr-defined]
+graph.replace = SimpleNamespace(  # type: ignore[attr-defined]
+    clone_replace=clone_replace, graph_replace=graph_replace, vectorize_graph=vectorize_graph
+)
+graph.basic = SimpleNamespace(Apply=Apply, Constant=Constant, Variable=Variable)  # type: ignore[attr-defined]
+graph.op = SimpleNamespace(Op=Op)  # type: ignore[attr-defined]
+shared_randomstreams = tensor.shared_randomstreams
 raise_op = SimpleNamespace(Assert=Assert, CheckAndRaise=CheckAndRaise, assert_op=assert_op)
 sandbox = SimpleNamespace(rng_mrg=SimpleNamespace(MRG_RandomStreams=MRG_RandomStreams))
 
@@ -95,6 +163,7 @@ __all__ = [
     "Assert",
     "CheckAndRaise",
     "Constant",
+    "DebugMode",
     "DebugModeError",
     "DisconnectedInputError",
     "FromFunctionOp",
@@ -111,12 +180,14 @@ __all__ = [
     "NullTypeGradError",
     "Op",
     "OpFromGraph",
+    "OrderedUpdates",
     "Out",
     "Param",
     "Print",
     "Rop",
     "SharedVariable",
     "TensorType",
+    "Type",
     "UnusedInputError",
     "Variable",
     "as_op",
@@ -124,12 +195,14 @@ __all__ = [
     "assert_op",
     "change_flags",
     "clone",
+    "clone_replace",
     "compile",
     "config",
     "d3viz",
     "debugprint",
     "detect_nan",
     "dprint",
+    "explicit_graph_inputs",
     "foldl",
     "foldr",
     "function",
@@ -142,6 +215,7 @@ __all__ = [
     "graph_replace",
     "hessian",
     "ifelse",
+    "is_same_graph",
     "jacobian",
     "map",
     "pp",
@@ -151,12 +225,14 @@ __all__ = [
     "raise_op",
     "reduce",
     "register_mode",
+    "rewrite",
     "sandbox",
     "scalar_op",
     "scan",
     "scan_checkpoints",
     "scan_module",
     "shared",
+    "shared_randomstreams",
     "subgraph_grad",
     "tensor",
     "vectorize",

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from probgraph.engine.config import config
 from probgraph.engine.graph import Constant, Variable
 from probgraph.engine.op import as_variable
@@ -84,27 +86,53 @@ CONSTRUCTORS = _all_constructors()
 
 
 def tensor(
-    name: str | None = None, *, dtype: str | None = None, shape: Sequence[int | bool | None] = ()
+    *given: Any,
+    name: str | None = None,
+    dtype: str | None = None,
+    shape: Sequence[int | bool | None] | None = None,
+    broadcastable: Sequence[bool] | None = None,
 ) -> Variable:
     """A root of any dtype (default floatX) and shape: lengths, and None for those known only at the call.
+
+    Called as PyTensor's, `tensor(name, dtype=..., shape=...)`, or as Theano's, `tensor(dtype, broadcastable, name=...)`:
+    a first argument that is a dtype and is followed by a pattern, or by the keyword alone, is one.
 
     >>> tensor("x", shape=(None, 3)).ndim
     2
     """
-    return TensorType(dtype or config.floatX, shape)(name)
+    if len(given) > 3:
+        raise TypeError(f"tensor takes a name, or a dtype, a shape and a name; got {given}")
+    names_dtype = len(given) > 1 or name is not None or broadcastable is not None
+    if given and names_dtype and dtype is None:
+        dtype, given = given[0], given[1:]
+        if given and shape is None and broadcastable is None:
+            shape, given = given[0], given[1:]
+    if given and name is None:
+        name, given = given[0], given[1:]
+    if given:
+        raise TypeError(f"tensor: {given} is one argument too many")
+    lengths = shape if shape is not None else broadcastable if broadcastable is not None else ()
+    return TensorType(dtype or config.floatX, lengths)(name)
 
 
 def constant(x: Any, name: str | None = None, ndim: int | None = None, dtype: str | None = None) -> Constant:
     """A number or an array as a constant of the graph. TypeError for a variable.
+
+    With `ndim`, missing axes are added in front (ValueError if there are too many).
 
     >>> constant([1, 2]).data
     array([1, 2])
     """
     if isinstance(x, Variable) and not isinstance(x, Constant):
         raise TypeError(f"constant takes a number or an array, {x} is a variable")
-    result = as_variable(x, name, ndim, dtype)
+    result = as_variable(x, name, None, dtype)
     assert isinstance(result, Constant)
-    return result
+    if ndim is None or result.ndim == ndim:
+        return result
+    if result.ndim > ndim:
+        raise ValueError(f"constant: {x!r:.80} has {result.ndim} dimensions, ndim={ndim} was asked for")
+    data = np.asarray(result.data).reshape((1,) * (ndim - result.ndim) + result.data.shape)
+    return Constant(TensorType(result.dtype, data.shape), data, name)
 
 
 def as_tensor_variable(

@@ -17,7 +17,7 @@ from probgraph.engine.config import config
 from probgraph.engine.graph import Constant, Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.shared import SharedVariable
-from probgraph.engine.types import TensorType
+from probgraph.engine.types import FLOATS, TensorType
 
 Check = Callable[[Any], np.ndarray]
 
@@ -99,6 +99,9 @@ def converted(value: Any, like: Variable, what: str) -> Variable:
     """
     if not isinstance(value, Variable):
         return Constant(like.type, like.type.filter(value), literal=value if type(value) is int else None)
+    if isinstance(value, Constant) and not like.type.accepts(value.type) and _floats(value, like):
+        with np.errstate(over="ignore"):
+            return Constant(like.type, like.type.filter(value.data, allow_downcast=True), value.name)
     if not like.type.accepts(value.type):
         raise TypeError(
             f"Cannot convert Type {value.type} (of Variable {value}) into Type {like.type}. You can try to"
@@ -106,6 +109,12 @@ def converted(value: Any, like: Variable, what: str) -> Variable:
             f" ({value}.astype('{like.dtype}')), and known lengths where {like} has them (specify_shape)."
         )
     return value
+
+
+def _floats(value: Constant, like: Variable) -> bool:
+    """Whether a constant differs in the precision of its floats only: that much is converted."""
+    both = isinstance(value.type, TensorType) and isinstance(like.type, TensorType)
+    return both and value.dtype in FLOATS and like.dtype in FLOATS and value.ndim == like.ndim
 
 
 def as_input(given: Any) -> In:

@@ -141,7 +141,7 @@ def _transposed(self: Variable, *axes: Any) -> Variable:
     return shape.transpose(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes)
 
 
-def _evaluate(self: Variable, given: dict[Variable, Any] | None = None, **by_name: Any) -> Any:
+def _evaluate(self: Variable, given: dict[Variable | str, Any] | None = None, **by_name: Any) -> Any:
     """The value, given those of the roots by variable or by name: `y.eval({x: 2.0})`, `y.eval(x=2.0)`."""
     return evaluate(self, given, **by_name)
 

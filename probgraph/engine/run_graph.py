@@ -92,11 +92,12 @@ def _root_value(v: Variable) -> Any:
     raise MissingInputError(f"the graph needs the value of {v}, which was not given")
 
 
-def evaluate(output: Variable, given: dict[Variable, Any] | None = None, **by_name: Any) -> Any:
+def evaluate(output: Variable, given: dict[Variable | str, Any] | None = None, **by_name: Any) -> Any:
     """The value of a variable, given those of its roots by variable or by name."""
     if isinstance(output, Constant | SharedVariable):
         return np.array(_root_value(output))
-    values = dict(given or {})
+    values = {v: value for v, value in (given or {}).items() if isinstance(v, Variable)}
+    by_name = {v: value for v, value in (given or {}).items() if not isinstance(v, Variable)} | by_name
     roots = {v.name: v for v in graph_inputs([output]) if v.name is not None}
     for name, value in by_name.items():
         if name not in roots:

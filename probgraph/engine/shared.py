@@ -24,6 +24,15 @@ class Container:
     def __init__(self, value: Any) -> None:
         self.value = value
 
+    @property
+    def data(self) -> Any:
+        """The value, under Theano's other name."""
+        return self.value
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        self.value = value
+
     def __repr__(self) -> str:
         return f"<{self.value!r}>"
 

@@ -47,14 +47,21 @@ class TensorType(Type):
     __slots__ = ("_hash", "dtype", "shape")
 
     def __init__(
-        self, dtype: str | np.dtype | type, shape: Iterable[int | bool | None], name: Any = None
+        self,
+        dtype: str | np.dtype | type,
+        shape: Iterable[int | bool | None] | None = None,
+        name: Any = None,
+        broadcastable: Iterable[bool] | None = None,
     ) -> None:
+        if (shape is None) == (broadcastable is None):
+            raise TypeError("TensorType takes a shape, or a pattern `broadcastable`: one of the two")
+        shape = broadcastable if shape is None else shape
         if dtype not in _KNOWN:  # the usual names are taken as they are: NumPy's look-up is slow
-            dtype = config.floatX if isinstance(dtype, str) and dtype == "floatX" else np.dtype(dtype).name
+            dtype = config.floatX if isinstance(dtype, str) and dtype == "floatX" else _dtype_name(dtype)
         if dtype not in _KNOWN:
             raise TypeError(f"Unsupported dtype for TensorType: {dtype}; supported are {', '.join(DTYPES)}")
         self.dtype = dtype
-        self.shape = tuple(_axis(length) for length in shape)
+        self.shape = tuple(_axis(length) for length in shape)  # type: ignore[union-attr]
         self._hash = hash((self.dtype, self.shape))
 
     def __eq__(self, other: object) -> bool:
@@ -75,8 +82,22 @@ class TensorType(Type):
         """Which axes are known to have length 1: Theano's view of the shape."""
         return tuple(length == 1 for length in self.shape)
 
-    def clone(self, dtype: str | None = None, shape: Sequence[int | None] | None = None) -> TensorType:
+    @property
+    def numpy_dtype(self) -> np.dtype:
+        return np.dtype(self.dtype)
+
+    def clone(
+        self,
+        dtype: str | None = None,
+        shape: Sequence[int | None] | None = None,
+        broadcastable: Sequence[bool] | None = None,
+    ) -> TensorType:
+        shape = broadcastable if shape is None else shape
         return TensorType(dtype or self.dtype, self.shape if shape is None else shape)
+
+    def is_super(self, other: Type) -> bool:
+        """`accepts`, under PyTensor's name."""
+        return self.accepts(other)
 
     def accepts(self, other: Type) -> bool:
         """Whether every value of `other` is a value of this type."""
@@ -186,6 +207,13 @@ class TensorType(Type):
         return f"TensorType({self.dtype}, {kind})"
 
     __repr__ = __str__
+
+
+def _dtype_name(dtype: Any) -> str:
+    try:
+        return np.dtype(dtype).name
+    except TypeError:  # NumPy knows no such thing; the caller says what is known here
+        return str(dtype)
 
 
 def _axis(length: int | bool | None) -> int | None:

@@ -102,8 +102,8 @@ def test_constants():
         c.data[:] = 3
     with pytest.raises(TypeError, match="constant takes a number or an array, x is a variable"):
         T.constant(T.dscalar("x"))
-    with pytest.raises(ValueError, match="has 0 dimensions, 1 were asked for"):
-        T.constant(1.0, ndim=1)
+    with pytest.raises(ValueError, match="has 1 dimensions, ndim=0 was asked for"):
+        T.constant([1.0], ndim=0)
 
 
 def test_as_tensor_variable():

@@ -583,9 +583,10 @@ class SpecifyShape(Pointwise):
         return reader.value(node.inputs[0], index)
 
 
-def specify_shape(x: Any, newshape: Sequence[int | None]) -> Variable:
-    """`x` with a static shape, checked at the call: ints, and None where nothing is known."""
-    return SpecifyShape(tuple(newshape))(as_variable(x))
+def specify_shape(x: Any, newshape: int | Sequence[int | None]) -> Variable:
+    """`x` with a static shape, checked at the call: ints, and None where nothing is known; one int for a vector."""
+    lengths = newshape if isinstance(newshape, Sequence) else (newshape,)
+    return SpecifyShape(tuple(lengths))(as_variable(x))
 
 
 def join(axis: int, *parts: Any) -> Variable:
