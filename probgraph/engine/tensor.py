@@ -53,6 +53,7 @@ from probgraph.engine.compositions import (  # isort: skip
     vertical_stack,
     zeros_like,
 )
+from probgraph.engine import neural_networks
 from probgraph.engine.arrangements import (
     atleast_1d,
     atleast_2d,
@@ -65,6 +66,34 @@ from probgraph.engine.arrangements import (
     repeat,
     roll,
     unravel_index,
+)
+from probgraph.engine.array_functions import (
+    bartlett,
+    complex_from_polar,
+    empty,
+    empty_like,
+    fill_diagonal_offset,
+    flip,
+    hstack,
+    interp,
+    isneginf,
+    isposinf,
+    join_dims,
+    nan_to_num,
+    pack,
+    patternbroadcast,
+    solve_continuous_lyapunov,
+    solve_discrete_lyapunov,
+    solve_sylvester,
+    split_dims,
+    toeplitz,
+    tril_indices,
+    tril_indices_from,
+    triu_indices,
+    triu_indices_from,
+    unbroadcast,
+    unpack,
+    vstack,
 )
 from probgraph.engine.constructors import CONSTRUCTORS, as_tensor_variable, constant, tensor
 from probgraph.engine.derivatives import Lop, Rop, hessian, hessian_vector_product, jacobian, verify_grad
@@ -191,19 +220,38 @@ nnet = SimpleNamespace(
     binary_crossentropy=binary_crossentropy,
     sigmoid_binary_crossentropy=sigmoid_binary_crossentropy,
     categorical_crossentropy=categorical_crossentropy,
+    selu=neural_networks.selu,
+    confusion_matrix=neural_networks.confusion_matrix,
+    crossentropy_softmax_1hot=neural_networks.crossentropy_softmax_1hot,
+    crossentropy_softmax_1hot_with_bias=neural_networks.crossentropy_softmax_1hot_with_bias,
+    crossentropy_categorical_1hot=neural_networks.crossentropy_categorical_1hot,
+    bn=SimpleNamespace(
+        batch_normalization=neural_networks.batch_normalization,
+        batch_normalization_train=neural_networks.batch_normalization_train,
+        batch_normalization_test=neural_networks.batch_normalization_test,
+    ),
 )
 opt = SimpleNamespace(Assert=Assert, assert_op=assert_op)
 # The three rooms of linear algebra: NumPy's (where `inv` is that of a matrix), and Theano's two.
 linalg = SimpleNamespace(**{name: getattr(_linalg, name) for name in _linalg.NUMPY_NAMES})
 nlinalg = SimpleNamespace(**{name: getattr(_linalg, name) for name in _linalg.THEANO_NUMPY_NAMES})
-slinalg = SimpleNamespace(**{name: getattr(_linalg, name) for name in _linalg.THEANO_SCIPY_NAMES})
+slinalg = SimpleNamespace(
+    **{name: getattr(_linalg, name) for name in _linalg.THEANO_SCIPY_NAMES},
+    solve_continuous_lyapunov=solve_continuous_lyapunov,
+    solve_discrete_lyapunov=solve_discrete_lyapunov,
+    solve_sylvester=solve_sylvester,
+    toeplitz=toeplitz,
+)
 extra_ops = SimpleNamespace(
     bincount=bincount,
     compress=compress,
     cumprod=cumprod,
     cumsum=cumsum,
     diff=diff,
+    bartlett=bartlett,
     fill_diagonal=fill_diagonal,
+    fill_diagonal_offset=fill_diagonal_offset,
+    unique=unique,
     ravel_multi_index=ravel_multi_index,
     unravel_index=unravel_index,
     repeat=repeat,

@@ -192,7 +192,7 @@ def argtopk(
     return ew.cast(get_item(order, (slice(None),) * place + (part,)), idx_dtype)
 
 
-def topk(x: Any, kth: int, axis: int | None = -1, sorted: bool = True) -> Variable:
+def topk(x: Any, kth: int, axis: int | None = -1, sorted: bool = True, idx_dtype: str = "int64") -> Variable:
     """The `kth` largest elements along `axis`, the largest first; the -kth smallest if kth is negative.
 
     nan counts as larger than any number. Raises ValueError (IndexError at the call) if there are not so many. The
@@ -201,13 +201,15 @@ def topk(x: Any, kth: int, axis: int | None = -1, sorted: bool = True) -> Variab
     >>> topk(np.array([2.0, 3.0, 1.0]), 2).eval()
     array([3., 2.])
     """
-    return topk_and_argtopk(x, kth, axis, sorted)[0]
+    return topk_and_argtopk(x, kth, axis, sorted, idx_dtype)[0]
 
 
-def topk_and_argtopk(x: Any, kth: int, axis: int | None = -1, sorted: bool = True) -> list[Variable]:
+def topk_and_argtopk(
+    x: Any, kth: int, axis: int | None = -1, sorted: bool = True, idx_dtype: str = "int64"
+) -> list[Variable]:
     """`topk` and `argtopk`."""
     x, place = in_place("topk", x, axis)
-    places = argtopk(x, kth, place, sorted)
+    places = argtopk(x, kth, place, sorted, idx_dtype)
     return [take_along_axis(x, places, place), places]
 
 
