@@ -66,6 +66,7 @@ from probgraph.engine.pictures import d3viz, pydotprint
 from probgraph.engine.printing import debugprint, pp, pprint
 from probgraph.engine.profile import Profile
 from probgraph.engine.random_streams import MRG_RandomStreams
+from probgraph.engine.rooms import room
 from probgraph.engine.scanning import foldl, foldr, map, reduce, scan
 from probgraph.engine.shared import SharedVariable, shared
 from probgraph.engine.steps import OrderedUpdates
@@ -156,7 +157,10 @@ graph.basic = SimpleNamespace(Apply=Apply, Constant=Constant, Variable=Variable)
 graph.op = SimpleNamespace(Op=Op)  # type: ignore[attr-defined]
 shared_randomstreams = tensor.shared_randomstreams
 raise_op = SimpleNamespace(Assert=Assert, CheckAndRaise=CheckAndRaise, assert_op=assert_op)
-sandbox = SimpleNamespace(rng_mrg=SimpleNamespace(MRG_RandomStreams=MRG_RandomStreams))
+sandbox = room(
+    "probgraph.engine.sandbox",
+    rng_mrg=room("probgraph.engine.sandbox.rng_mrg", MRG_RandomStreams=MRG_RandomStreams),
+)
 
 __all__ = [
     "Apply",

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+import sys
 from typing import TYPE_CHECKING, Any
 
 import probgraph.engine.operators
@@ -168,6 +168,7 @@ from probgraph.engine.ops.shape import (
 )
 from probgraph.engine.ops.sorting import argsort, argtopk, searchsorted, sort, topk, topk_and_argtopk
 from probgraph.engine.order_statistics import cov, median, percentile, quantile
+from probgraph.engine.rooms import room
 from probgraph.engine.shared import SharedVariable as TensorSharedVariable
 from probgraph.engine.types import TensorType
 
@@ -207,7 +208,8 @@ logsoftmax = log_softmax
 expit = sigmoid
 concat = concatenate
 
-nnet = SimpleNamespace(
+nnet = room(
+    f"{__name__}.nnet",
     sigmoid=sigmoid,
     ultra_fast_sigmoid=sigmoid,
     hard_sigmoid=hard_sigmoid,
@@ -225,24 +227,28 @@ nnet = SimpleNamespace(
     crossentropy_softmax_1hot=neural_networks.crossentropy_softmax_1hot,
     crossentropy_softmax_1hot_with_bias=neural_networks.crossentropy_softmax_1hot_with_bias,
     crossentropy_categorical_1hot=neural_networks.crossentropy_categorical_1hot,
-    bn=SimpleNamespace(
+    bn=room(
+        f"{__name__}.nnet.bn",
         batch_normalization=neural_networks.batch_normalization,
         batch_normalization_train=neural_networks.batch_normalization_train,
         batch_normalization_test=neural_networks.batch_normalization_test,
     ),
+    softmax_graph=softmax,
 )
-opt = SimpleNamespace(Assert=Assert, assert_op=assert_op)
+opt = room(f"{__name__}.opt", Assert=Assert, assert_op=assert_op)
 # The three rooms of linear algebra: NumPy's (where `inv` is that of a matrix), and Theano's two.
-linalg = SimpleNamespace(**{name: getattr(_linalg, name) for name in _linalg.NUMPY_NAMES})
-nlinalg = SimpleNamespace(**{name: getattr(_linalg, name) for name in _linalg.THEANO_NUMPY_NAMES})
-slinalg = SimpleNamespace(
+linalg = room(f"{__name__}.linalg", **{name: getattr(_linalg, name) for name in _linalg.NUMPY_NAMES})
+nlinalg = room(f"{__name__}.nlinalg", **{name: getattr(_linalg, name) for name in _linalg.THEANO_NUMPY_NAMES})
+slinalg = room(
+    f"{__name__}.slinalg",
     **{name: getattr(_linalg, name) for name in _linalg.THEANO_SCIPY_NAMES},
     solve_continuous_lyapunov=solve_continuous_lyapunov,
     solve_discrete_lyapunov=solve_discrete_lyapunov,
     solve_sylvester=solve_sylvester,
     toeplitz=toeplitz,
 )
-extra_ops = SimpleNamespace(
+extra_ops = room(
+    f"{__name__}.extra_ops",
     bincount=bincount,
     compress=compress,
     cumprod=cumprod,
@@ -259,8 +265,9 @@ extra_ops = SimpleNamespace(
     squeeze=squeeze,
     to_one_hot=to_one_hot,
 )
-shared_randomstreams = SimpleNamespace(RandomStreams=random_streams.RandomStreams)
-random = SimpleNamespace(
+shared_randomstreams = room(f"{__name__}.shared_randomstreams", RandomStreams=random_streams.RandomStreams)
+random = room(
+    f"{__name__}.random",
     **DISTRIBUTIONS,
     choice=random_streams.choice,
     permutation=random_streams.permutation,
@@ -269,4 +276,5 @@ random = SimpleNamespace(
     next_state=next_state,
     generator=raw_random.random_generator_type,
 )
-special = SimpleNamespace(logsumexp=logsumexp, betaln=betaln, xlogy=xlogy, logit=logit)
+special = room(f"{__name__}.special", logsumexp=logsumexp, betaln=betaln, xlogy=xlogy, logit=logit)
+sys.modules[f"{__name__}.raw_random"] = raw_random

@@ -277,3 +277,33 @@ def test_numpys_functions_and_arrays_take_variables():
     assert (np.float64(2.0) - x).eval({x: given}).tolist() == [1.5, 3.5, 0.0]
     with pytest.raises(TypeError):
         np.add.reduce(x)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from probgraph.engine.tensor.shared_randomstreams import RandomStreams",
+        "from probgraph.engine.sandbox.rng_mrg import MRG_RandomStreams",
+        "from probgraph.engine.tensor.nnet import softmax, bn",
+        "from probgraph.engine.tensor.nnet.bn import batch_normalization_train",
+        "from probgraph.engine.tensor.slinalg import cholesky, solve_sylvester",
+        "from probgraph.engine.tensor.nlinalg import matrix_inverse",
+        "from probgraph.engine.tensor.extra_ops import cumsum, to_one_hot",
+        "from probgraph.engine.tensor.opt import Assert",
+        "from probgraph.engine.tensor.raw_random import uniform",
+        "from probgraph.engine.tensor import nnet, slinalg, shared_randomstreams, raw_random",
+        "import probgraph.engine.tensor.nnet as nnet; nnet.relu",
+        "import probgraph.engine.tensor.special; probgraph.engine.tensor.special.logsumexp",
+    ],
+)
+def test_theanos_import_lines_with_another_prefix(line):
+    exec(line, {})
+
+
+def test_rooms_are_found_from_a_cold_start():
+    """By the very first import of a process, when nothing else has been imported yet."""
+    line = "from probgraph.engine.tensor.shared_randomstreams import RandomStreams as R; print(R.__name__)"
+    found = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "RandomStreams"
+    with pytest.raises(ImportError):
+        importlib.import_module("probgraph.engine.tensor.no_such_room")
