@@ -31,3 +31,12 @@ def summary(draws: Draws) -> dict[str, Any]:
         "gradients_tuning": draws.gradients_tuning,
         "divergences": draws.divergences,
     }
+
+
+def mean(summaries: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means over runs with different seeds; of R-hat the largest."""
+    means = {
+        key: None if value is None else float(np.mean([summary[key] for summary in summaries]))
+        for key, value in summaries[0].items()
+    }
+    return means | {"rhat": max(summary["rhat"] for summary in summaries)}

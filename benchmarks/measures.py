@@ -20,6 +20,10 @@ from benchmarks.libraries import LONG
 Numbers = dict[str, Any]
 
 
+RUNS = 8
+"""Seeds to sample with, where that is quick: numbers of draws and gradients are means over them."""
+
+
 @dataclass(frozen=True)
 class Column:
     """A number of a pair: the key in its results, the words for it, and which way is better (None: neither)."""
@@ -39,6 +43,7 @@ MEASURES: dict[str, tuple[Column, ...]] = {
     "gradient": (Column("gradient", "log density with gradient, µs"),),
     "sample": (
         Column("sample", "4 chains of 1000 + 1000, compiling not counted, seconds"),
+        Column("runs", "seeds that the next numbers are means over", None),
         Column("gradients", "gradient evaluations after tuning", None),
         Column("gradients_tuning", "gradient evaluations in tuning", None),
         Column("divergences", "divergences", None),
@@ -96,8 +101,18 @@ def _measured(measures: set[str], order: Numbers, folder: Path, seconds: float) 
 
 def _sampled(order: Numbers, folder: Path, seconds: float, megabytes: float) -> Numbers:
     order = {**order, "steps": ["build", "sample"]}
-    cold = processes.run(order, folder / "sampling", seconds)
-    keys = ["sample", "gradients", "gradients_tuning", "divergences", "rhat", "ess_bulk", "ess_tail", "error"]
+    cold = processes.run({**order, "runs": RUNS}, folder / "sampling", seconds)
+    keys = [
+        "sample",
+        "gradients",
+        "gradients_tuning",
+        "divergences",
+        "rhat",
+        "ess_bulk",
+        "ess_tail",
+        "runs",
+        "error",
+    ]
     numbers = _only(cold, keys)
     numbers["megabytes"] = max(megabytes, cold.get("megabytes", 0))
     if "error" in cold:
