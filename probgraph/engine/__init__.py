@@ -7,8 +7,6 @@
 array(6.)
 """
 
-from types import SimpleNamespace
-
 from probgraph.engine import gradient, graph, ifelse, printing, rewrite, scan_module, tensor
 from probgraph.engine.assertions import Assert, CheckAndRaise, Print, assert_op
 from probgraph.engine.callable import Function
@@ -59,7 +57,9 @@ from probgraph.engine.modes import (
     get_default_mode,
     get_mode,
     predefined,
+    register_linker,
     register_mode,
+    register_optimizer,
 )
 from probgraph.engine.monitor import detect_nan
 from probgraph.engine.pictures import d3viz, pydotprint
@@ -78,7 +78,8 @@ from probgraph.engine.vectorize import vectorize, vectorize_graph
 change_flags = config.change_flags
 dprint = debugprint
 printing.pydotprint = pydotprint  # type: ignore[attr-defined]  # where Theano has it
-compile = SimpleNamespace(
+compile = room(
+    "probgraph.engine.compile",
     Function=Function,
     In=In,
     Mode=Mode,
@@ -86,33 +87,42 @@ compile = SimpleNamespace(
     Out=Out,
     SharedVariable=SharedVariable,
     as_op=as_op,
-    builders=SimpleNamespace(OpFromGraph=OpFromGraph),
+    builders=room("probgraph.engine.compile.builders", OpFromGraph=OpFromGraph),
     DebugMode=DebugMode,
     MonitorMode=MonitorMode,
     NanGuardMode=NanGuardMode,
     Param=Param,
     ProfileStats=Profile,
     UnusedInputError=UnusedInputError,
-    debugmode=SimpleNamespace(DebugMode=DebugMode, DebugModeError=DebugModeError),
+    debugmode=room("probgraph.engine.compile.debugmode", DebugMode=DebugMode, DebugModeError=DebugModeError),
     function=function,
-    function_module=SimpleNamespace(Function=Function, UnusedInputError=UnusedInputError),
+    function_module=room(
+        "probgraph.engine.compile.function_module", Function=Function, UnusedInputError=UnusedInputError
+    ),
     get_default_mode=get_default_mode,
     get_mode=get_mode,
-    io=SimpleNamespace(In=In, Out=Out),
-    mode=SimpleNamespace(
+    io=room("probgraph.engine.compile.io", In=In, Out=Out),
+    mode=room(
+        "probgraph.engine.compile.mode",
         Mode=Mode,
         get_default_mode=get_default_mode,
         get_mode=get_mode,
         predefined_modes=predefined,
+        register_linker=register_linker,
         register_mode=register_mode,
+        register_optimizer=register_optimizer,
     ),
-    monitormode=SimpleNamespace(MonitorMode=MonitorMode, detect_nan=detect_nan),
-    nanguardmode=SimpleNamespace(NanGuardMode=NanGuardMode),
+    monitormode=room("probgraph.engine.compile.monitormode", MonitorMode=MonitorMode, detect_nan=detect_nan),
+    nanguardmode=room("probgraph.engine.compile.nanguardmode", NanGuardMode=NanGuardMode),
     register_mode=register_mode,
-    ops=SimpleNamespace(FromFunctionOp=FromFunctionOp, as_op=as_op),
+    ops=room("probgraph.engine.compile.ops", FromFunctionOp=FromFunctionOp, as_op=as_op),
     shared=shared,
+    register_linker=register_linker,
+    register_optimizer=register_optimizer,
+    sharedvalue=room("probgraph.engine.compile.sharedvalue", SharedVariable=SharedVariable, shared=shared),
 )
-gof = SimpleNamespace(
+gof = room(
+    "probgraph.engine.gof",
     Apply=Apply,
     Constant=Constant,
     FunctionGraph=FunctionGraph,
@@ -120,7 +130,8 @@ gof = SimpleNamespace(
     Op=Op,
     Type=Type,
     Variable=Variable,
-    graph=SimpleNamespace(
+    graph=room(
+        "probgraph.engine.gof.graph",
         Apply=Apply,
         Constant=Constant,
         Variable=Variable,
@@ -133,8 +144,8 @@ gof = SimpleNamespace(
         ops=operations_between,
         variables=variables_between,
     ),
-    op=SimpleNamespace(Op=Op),
-    type=SimpleNamespace(Type=Type),
+    op=room("probgraph.engine.gof.op", Op=Op),
+    type=room("probgraph.engine.gof.type", Type=Type),
 )
 # `graph` is PyTensor's name for what reads and copies graphs, in rooms of its own there.
 clone_replace = clone
@@ -150,13 +161,18 @@ for _function in (
 ):
     setattr(graph, _function.__name__, _function)
 graph.clone_replace = clone_replace  # type: ignore[attr-defined]
-graph.replace = SimpleNamespace(  # type: ignore[attr-defined]
-    clone_replace=clone_replace, graph_replace=graph_replace, vectorize_graph=vectorize_graph
+graph.replace = room(
+    "probgraph.engine.graph.replace",  # type: ignore[attr-defined]
+    clone_replace=clone_replace,
+    graph_replace=graph_replace,
+    vectorize_graph=vectorize_graph,
 )
-graph.basic = SimpleNamespace(Apply=Apply, Constant=Constant, Variable=Variable)  # type: ignore[attr-defined]
-graph.op = SimpleNamespace(Op=Op)  # type: ignore[attr-defined]
+graph.basic = room("probgraph.engine.graph.basic", Apply=Apply, Constant=Constant, Variable=Variable)  # type: ignore[attr-defined]
+graph.op = room("probgraph.engine.graph.op", Op=Op)  # type: ignore[attr-defined]
+graph.fg = room("probgraph.engine.graph.fg", FunctionGraph=FunctionGraph)  # type: ignore[attr-defined]
 shared_randomstreams = tensor.shared_randomstreams
-raise_op = SimpleNamespace(Assert=Assert, CheckAndRaise=CheckAndRaise, assert_op=assert_op)
+updates = room("probgraph.engine.updates", OrderedUpdates=OrderedUpdates)
+raise_op = room("probgraph.engine.raise_op", Assert=Assert, CheckAndRaise=CheckAndRaise, assert_op=assert_op)
 sandbox = room(
     "probgraph.engine.sandbox",
     rng_mrg=room("probgraph.engine.sandbox.rng_mrg", MRG_RandomStreams=MRG_RandomStreams),
@@ -239,6 +255,7 @@ __all__ = [
     "shared_randomstreams",
     "subgraph_grad",
     "tensor",
+    "updates",
     "vectorize",
     "vectorize_graph",
     "verify_grad",

@@ -16,7 +16,7 @@ from probgraph.engine.graph import FunctionGraph
 from probgraph.engine.monitor import Watch, watched_run
 from probgraph.engine.nan_guard import Guard
 from probgraph.engine.rewrite import Pass
-from probgraph.engine.rules import FAST_COMPILE, FAST_RUN
+from probgraph.engine.rules import FAST_COMPILE, FAST_RUN, WITHOUT_ASSERTIONS
 
 _LINKERS = {"c": "c", "cvm": "c", "c|py": "c", "vm": "c", "py": "py", "numpy": "py", "debug": "debug"}
 _OPTIMIZERS: dict[str, Sequence[Pass]] = {
@@ -76,6 +76,38 @@ class Mode:
                 f"excluding: this mode has no pass or rule {', '.join(map(repr, sorted(unknown)))}"
             )
         return self._with_passes(passes)
+
+    def including(self, *names: str | Pass) -> Mode:
+        """This mode and more: passes by name, in the order they have in "fast_run", or passes of your own, last.
+
+        ValueError for names of no pass.
+
+        >>> [p.name for p in Mode(optimizer=None).including("stabilize").passes]
+        ['stabilize']
+        """
+        known = {each.name: each for each in (*FAST_COMPILE, *FAST_RUN, *WITHOUT_ASSERTIONS)}
+        unknown = [name for name in names if isinstance(name, str) and name not in known]
+        if unknown:
+            raise ValueError(
+                f"including: there is no pass {', '.join(map(repr, unknown))}; there are {list(known)}"
+            )
+        there = {each.name for each in self.passes}
+        wanted = there | {name for name in names if isinstance(name, str)}
+        mine = {each.name: each for each in self.passes}
+        passes = [mine.get(name, each) for name, each in known.items() if name in wanted]
+        passes += [each for each in self.passes if each.name not in known]
+        return self._with_passes([*passes, *(each for each in names if isinstance(each, Pass))])
+
+    def requiring(self, *names: str) -> Mode:
+        """This mode with those of its passes that are named, and no others (ValueError if it has none so named).
+
+        >>> [p.name for p in Mode().requiring("simplify").passes]
+        ['simplify']
+        """
+        unknown = set(names) - {each.name for each in self.passes}
+        if unknown:
+            raise ValueError(f"requiring: this mode has no pass {', '.join(map(repr, sorted(unknown)))}")
+        return self._with_passes([each for each in self.passes if each.name in names])
 
     def _with_passes(self, passes: Sequence[Pass]) -> Mode:
         return Mode(self.linker, passes)
@@ -196,10 +228,16 @@ predefined: dict[str, Mode] = {
 
 
 def get_mode(mode: Mode | str | None = None) -> Mode:
-    """The mode of that name; None means `config.mode`. ValueError if there is none."""
+    """The mode of that name; None means `config.mode`. ValueError if there is none.
+
+    "Mode", and the default, are what `config.linker` and `config.optimizer` say.
+    """
     if isinstance(mode, Mode):
         return mode
     name = config.mode if mode is None else mode
+    if name == "Mode" or (mode is None and name == "FAST_RUN"):
+        settings = config.linker, config.optimizer
+        return predefined["FAST_RUN"] if settings == ("c", "fast_run") else Mode(*settings)
     if not isinstance(name, str):
         raise TypeError(f"mode is a Mode or the name of one, got {mode!r}")
     if name not in predefined:
@@ -219,6 +257,20 @@ def register_mode(name: str, mode: Mode) -> None:
     if name in predefined:
         raise ValueError(f"Mode name already taken: {name}")
     predefined[name] = mode
+
+
+def register_linker(name: str, linker: str) -> None:
+    """Makes one of the linkers known by another name. ValueError if the name is taken, or there is no such linker."""
+    if name in _LINKERS:
+        raise ValueError(f"Linker name already taken: {name}")
+    _LINKERS[name] = Mode(linker).linker
+
+
+def register_optimizer(name: str, passes: Sequence[Pass]) -> None:
+    """Makes a list of passes known by a name. ValueError if the name is taken."""
+    if name in _OPTIMIZERS:
+        raise ValueError(f"Optimizer name already taken: {name}")
+    _OPTIMIZERS[name] = tuple(passes)
 
 
 def DebugMode() -> Mode:

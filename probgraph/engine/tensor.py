@@ -273,8 +273,12 @@ random = room(
     permutation=random_streams.permutation,
     shuffle_row_elements=random_streams.shuffle_row_elements,
     RandomStream=random_streams.RandomStream,
+    utils=room(f"{__name__}.random.utils", RandomStream=random_streams.RandomStream),
     next_state=next_state,
     generator=raw_random.random_generator_type,
 )
 special = room(f"{__name__}.special", logsumexp=logsumexp, betaln=betaln, xlogy=xlogy, logit=logit)
 sys.modules[f"{__name__}.raw_random"] = raw_random
+sharedvar = room(f"{__name__}.sharedvar", TensorSharedVariable=TensorSharedVariable)
+type = room(f"{__name__}.type", TensorType=TensorType)
+variable = room(f"{__name__}.variable", TensorConstant=TensorConstant, TensorVariable=TensorVariable)

@@ -55,7 +55,10 @@ def test_bad_values_and_names():
         match=r'^Invalid value \("float31"\) for configuration variable "floatX". Valid options are \(',
     ):
         config.floatX = "float31"
-    with pytest.raises(AttributeError, match="no setting 'unknown'; it has .*floatX, mode, on_unused_input"):
+    with pytest.raises(
+        AttributeError,
+        match="no setting 'unknown'; it has .*floatX, linker, mode, on_unused_input, optimizer",
+    ):
         config.unknown = 1
     with pytest.raises(AttributeError):
         _ = config.unknown
@@ -83,7 +86,25 @@ def test_its_text_lists_everything():
     assert repr(config).splitlines() == [
         "floatX = float64",
         "mode = FAST_RUN",
+        "linker = c",
+        "optimizer = fast_run",
         "on_unused_input = raise",
         "compute_test_value = off",
         "exception_verbosity = low",
     ]
+
+
+def test_settings_of_theano_that_change_nothing_are_kept():
+    settings = Config({"PROBGRAPH_FLAGS": "device=cpu,openmp=True,blas.ldflags=-lopenblas,compile.wait=7"})
+    assert settings.openmp is True and settings.blas.ldflags == "-lopenblas" and settings.compile.wait == 7
+    settings.blas.ldflags = ""
+    assert settings.blas.ldflags == "" and Config({}).compile.wait == 5
+    with settings.change_flags({"compile.wait": 1}, allow_gc=False):
+        assert settings.compile.wait == 1 and not settings.allow_gc
+    assert settings.compile.wait == 7 and settings.allow_gc
+    with pytest.raises(AttributeError, match="no setting 'blas.nonsense'"):
+        settings.blas.nonsense = 1
+    with pytest.raises(AttributeError, match="no setting 'nonsense'"):
+        settings.nonsense  # noqa: B018
+    with pytest.raises(AttributeError):  # would change what is computed: not taken silently
+        settings.int_division = "floatX"

@@ -29,7 +29,7 @@ from probgraph.engine.debug_mode import agree
 from probgraph.engine.execute import numpy_run
 from probgraph.engine.graph import FunctionGraph
 from probgraph.engine.ops.elementwise import Elementwise
-from probgraph.engine.rewrite import OpRule, Pass
+from probgraph.engine.rewrite import OpRule, Pass, Rule, wildcard
 from probgraph.engine.toolchain import NoCompilerError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -226,3 +226,43 @@ def test_numpy_run_hands_out_new_arrays_only():
     for k, result in enumerate(results):
         assert result.base is None and result.flags.writeable and not np.shares_memory(result, given)
         assert not any(np.shares_memory(result, other) for other in results[:k])
+
+
+def test_passes_can_be_added_and_picked():
+    bare = Mode("py", None)
+    assert [p.name for p in bare.including("simplify", "stabilize").passes] == ["stabilize", "simplify"]
+    assert [p.name for p in Mode().including("stabilize").passes] == ["stabilize", "simplify"]
+    assert [p.name for p in Mode().requiring("stabilize").passes] == ["stabilize"]
+    assert Mode().excluding("stabilize").including("stabilize").passes[0].name == "stabilize"
+    x = T.dscalar("x")
+    a = wildcard("a")
+    mine = Pass("mine", [Rule(T.tanh(a), T.sin(a))])
+    f = function([x], T.tanh(x), mode=bare.including(mine))
+    assert pp(f.maker.fgraph.outputs[0]) == "sin(x)"
+    for refused in (lambda: bare.including("beautify"), lambda: Mode().requiring("beautify")):
+        with pytest.raises(ValueError, match="'beautify'"):
+            refused()
+
+
+def test_linker_and_optimizer_are_settings():
+    with config.change_flags(linker="py", optimizer="fast_compile"):
+        assert get_mode() == get_mode("Mode") == Mode("py", "fast_compile")
+        assert get_mode("FAST_RUN") == Mode()
+        with config.change_flags(mode="DebugMode"):
+            assert get_mode().linker == "debug"
+    with config.change_flags(optimizer=None):
+        assert get_mode().passes == ()
+    assert get_mode() == get_mode("Mode") == Mode()
+
+
+def test_registered_linkers_and_optimizers(monkeypatch):
+    monkeypatch.setattr(modes, "_LINKERS", dict(modes._LINKERS))
+    monkeypatch.setattr(modes, "_OPTIMIZERS", dict(modes._OPTIMIZERS))
+    modes.register_linker("slow", "py")
+    modes.register_optimizer("stable", Mode().requiring("stabilize").passes)
+    mode = Mode("slow", "stable")
+    assert mode.linker == "py" and [p.name for p in mode.passes] == ["stabilize"]
+    with pytest.raises(ValueError, match="already taken"):
+        modes.register_linker("slow", "py")
+    with pytest.raises(ValueError, match="already taken"):
+        modes.register_optimizer("stable", [])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -72,3 +74,50 @@ def test_where_theano_has_its_names():
     w = theano.shared(2.0)
     w.container.data = np.array(3.0)
     assert w.container.data == 3.0 == w.get_value()
+
+
+@pytest.mark.parametrize(
+    "address, names",
+    [
+        ("tensor.shared_randomstreams", "RandomStreams"),
+        ("sandbox.rng_mrg", "MRG_RandomStreams"),
+        ("tensor.nnet", "sigmoid softmax"),
+        ("tensor.nlinalg", "matrix_inverse"),
+        ("tensor.slinalg", "cholesky solve"),
+        ("tensor.extra_ops", "cumsum"),
+        ("tensor.random.utils", "RandomStream"),
+        ("tensor.type", "TensorType"),
+        ("tensor.variable", "TensorVariable TensorConstant"),
+        ("compile", "In function Mode"),
+        ("compile.ops", "as_op"),
+        ("compile.mode", "Mode get_default_mode"),
+        ("compile.nanguardmode", "NanGuardMode"),
+        ("compile.debugmode", "DebugMode"),
+        ("compile.builders", "OpFromGraph"),
+        ("compile.sharedvalue", "shared"),
+        ("gof", "Apply Op"),
+        ("gof.graph", "inputs io_toposort"),
+        ("graph.basic", "Apply Constant Variable"),
+        ("graph.op", "Op"),
+        ("graph.fg", "FunctionGraph"),
+        ("graph.replace", "graph_replace vectorize_graph clone_replace"),
+        ("updates", "OrderedUpdates"),
+        ("raise_op", "Assert"),
+        ("ifelse", "ifelse"),
+        ("gradient", "grad DisconnectedType"),
+        ("printing", "debugprint pydotprint"),
+    ],
+)
+def test_scripts_import_from_where_they_are_used_to(address, names):
+    module = importlib.import_module(f"probgraph.engine.{address}")
+    assert all(hasattr(module, name) for name in names.split())
+    assert module.__name__ == f"probgraph.engine.{address}"
+
+
+def test_a_float_range_has_the_precision_of_floats():
+    with theano.config.change_flags(floatX="float32"):
+        assert T.arange(3.0).dtype == "float32" and T.arange(0, 1, 0.1).dtype == "float32"
+        assert T.arange(T.dscalar(), 3.0).dtype == "float64"
+    assert T.arange(3.0).dtype == "float64" and T.arange(T.fscalar(), 3.0).dtype == "float32"
+    assert T.arange(T.bscalar(), 300).dtype == "int64" and T.arange(np.float64(3)).dtype == "float64"
+    assert T.arange(3).dtype == "int64" and T.arange(T.bscalar()).dtype == "int64"

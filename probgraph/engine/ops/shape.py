@@ -24,7 +24,7 @@ from probgraph.engine.op import (
     literal,
 )
 from probgraph.engine.ops import elementwise as ew
-from probgraph.engine.types import INTEGERS, TensorType, describe, promote
+from probgraph.engine.types import INTEGERS, TensorType, describe, literal_dtype, promote
 
 
 class Shape(Pointwise):
@@ -435,11 +435,16 @@ class ARange(Pointwise):
 
 
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: str | None = None) -> Variable:
-    """NumPy's arange; int64 of integers."""
+    """NumPy's arange: int64 of integers; Python's numbers take the dtype of what they stand beside."""
     if stop is None:
         start, stop = 0, start
-    bounds = [as_variable(v) for v in (start, stop, step)]
-    common = promote(*(v.dtype for v in bounds))
+    given = (start, stop, step)
+    bounds = [as_variable(v) for v in given]
+    weak = [isinstance(v, int | float) and not isinstance(v, np.generic) for v in given]
+    told = [v.dtype for v, plain in zip(bounds, weak, strict=True) if not plain]
+    common = promote(*told) if told else "int64"
+    if any(plain and isinstance(v, float) for v, plain in zip(given, weak, strict=True)):
+        common = literal_dtype(1.0, told)
     return ARange(dtype or ("int64" if common in INTEGERS else common))(*bounds)
 
 
