@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from probgraph.engine.assertions import CheckAndRaise
 from probgraph.engine.barriers import zero_grad
 from probgraph.engine.config import config
 from probgraph.engine.graph import Variable
@@ -156,15 +156,31 @@ def repeat(x: Any, repeats: int, axis: int | None = None) -> Variable:
     return shape.reshape(stretched, [*lengths[:place], lengths[place] * repeats, *lengths[place + 1 :]])
 
 
-def tile(x: Any, reps: int | Sequence[int]) -> Variable:
-    """The whole array laid side by side, `reps` times along each axis (the last ones, if there are fewer)."""
+def tile(x: Any, reps: Any) -> Variable:
+    """The whole array laid side by side, `reps` times along each axis (the last ones, if there are fewer).
+
+    `reps` is a number or a list of them, each of which may be symbolic, or an integer vector of known length.
+
+    >>> tile(np.array([1.0, 2.0]), 2).eval()
+    array([1., 2., 1., 2.])
+    """
     x = as_variable(x)
-    counts = [reps] if isinstance(reps, int) else list(reps)
+    if isinstance(reps, int | np.integer):
+        reps = [int(reps)]
+    elif isinstance(reps, Variable):
+        reps = [reps] if reps.ndim == 0 else shape.as_lengths(reps, "tile")
+    counts = list(reps)
     rank = max(x.ndim, len(counts))
     counts = [1] * (rank - len(counts)) + counts
     x = shape.shape_padleft(x, rank - x.ndim)
     for axis, count in enumerate(counts):
-        x = x if count == 1 else shape.join(axis, *[x] * count)
+        if isinstance(count, Variable):
+            lengths: list[Any] = [shape.length(x, a) for a in range(rank)]
+            wide = shape.broadcast_to(shape.expand_dims(x, axis), [*lengths[:axis], count, *lengths[axis:]])
+            lengths[axis] = count * lengths[axis]
+            x = shape.reshape(wide, lengths)
+        elif count != 1:
+            x = shape.join(axis, *[x] * count) if count > 0 else x[(slice(None),) * axis + (slice(0, 0),)]
     return x
 
 
@@ -180,15 +196,42 @@ def roll(x: Any, shift: int, axis: int | None = None) -> Variable:
     return x[(slice(None),) * place + (ew.mod(moved, n),)]
 
 
-def split(x: Any, splits_size: Sequence[int], n_splits: int | None = None, axis: int = 0) -> list[Variable]:
-    """Consecutive parts of these lengths along an axis."""
+def split(x: Any, splits_size: Any, n_splits: int | None = None, axis: int = 0) -> list[Variable]:
+    """Consecutive parts of these lengths along an axis.
+
+    `splits_size` is a list of numbers, some of which may be symbolic, or an integer vector of `n_splits` of them. They
+    add up to the length of the axis: ValueError, at the call where that is not known before.
+
+    >>> [part.eval() for part in split(np.array([1.0, 2.0, 3.0]), [1, 2])]
+    [array([1.]), array([2., 3.])]
+    """
     x = as_variable(x)
-    sizes = list(splits_size)
+    if isinstance(splits_size, Variable) and splits_size.ndim == 1:
+        parts = splits_size.type.shape[0] if n_splits is None else n_splits
+        if parts is None:
+            raise ValueError(f"split: how many lengths {splits_size} holds is not known; give n_splits")
+        sizes = [splits_size[i] for i in range(parts)]
+    else:
+        sizes = list(splits_size)
     if n_splits is not None and n_splits != len(sizes):
         raise ValueError(f"split: {len(sizes)} lengths were given for n_splits={n_splits}")
     (place,) = normalized_axes("split", axis, x.ndim)
     known = x.type.shape[place]
-    if known is not None and known != sum(sizes):
+    if any(isinstance(n, Variable) for n in sizes) or known is None:
+        n = shape.length(x, place)
+        bounds: list[Any] = [np.int64(0)]
+        for size in sizes:
+            bounds.append(bounds[-1] + size)
+        fits = ew.eq(as_variable(bounds[-1]), n)
+        for size in sizes:
+            if isinstance(size, Variable):
+                fits = fits & ew.ge(size, 0)
+        if isinstance(splits_size, Variable):
+            fits = fits & ew.eq(shape.length(splits_size, 0), len(sizes))
+        x = CheckAndRaise(ValueError, f"split: the lengths do not add up to that of axis {axis}")(x, fits)
+        cuts = [(slice(None),) * place + (slice(a, b),) for a, b in itertools.pairwise(bounds)]
+        return [x[cut] for cut in cuts]
+    if known != sum(sizes):
         raise ValueError(f"split: the lengths {sizes} add up to {sum(sizes)}, axis {axis} has length {known}")
     starts = np.concatenate([[0], np.cumsum(sizes)]).tolist()
     before = (slice(None),) * place

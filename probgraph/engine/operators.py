@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import cumulative, index, linalg, masks, reduce, selection, shape, sorting
@@ -146,6 +148,21 @@ def _evaluate(self: Variable, given: dict[Variable | str, Any] | None = None, **
     return evaluate(self, given, **by_name)
 
 
+def _norm(x: Variable, L: Any, axis: Any = None, keepdims: bool = False) -> Variable:
+    """(sum |x|^L)^(1/L) of all elements, or of those along some axes; the largest |x| for L = inf."""
+    size = ew.abs(x)
+    if not isinstance(L, Variable):
+        if L == 0:
+            raise NotImplementedError("x.norm(0) is not a norm: count elements by T.neq(x, 0).sum()")
+        if np.isinf(L):
+            return (reduce.max if L > 0 else reduce.min)(size, axis, keepdims)
+        if L == 1:
+            return reduce.sum(size, axis, keepdims=keepdims)
+        if L == 2:
+            return ew.sqrt(reduce.sum(ew.sqr(size), axis, keepdims=keepdims))
+    return ew.pow(reduce.sum(ew.pow(size, L), axis, keepdims=keepdims), 1.0 / L)
+
+
 _METHODS: dict[str, Callable[..., Any]] = {
     "sum": reduce.sum,
     "prod": reduce.prod,
@@ -169,6 +186,7 @@ _METHODS: dict[str, Callable[..., Any]] = {
     "dot": linalg.dot,
     "diagonal": linalg.diagonal,
     "trace": linalg.trace,
+    "norm": _norm,
     "astype": ew.cast,
     "clip": ew.clip,
     "conj": ew.conj,

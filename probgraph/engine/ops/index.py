@@ -763,14 +763,37 @@ def _written_back(part: Variable, x: Variable, y: Variable, set: bool) -> Variab
     return _written_back(inner, x, current, True) if inner is not x else current
 
 
-def set_subtensor(part: Variable, y: Any) -> Variable:
-    """`x` with `x[key]` replaced: `set_subtensor(x[2:5], y)`. Where an array repeats an index the last wins."""
+def _refuse_in_place(who: str, inplace: bool) -> None:
+    if inplace:
+        raise NotImplementedError(
+            f"{who}: inplace=True is not for users; the result is written over `x` where that is safe anyway"
+        )
+
+
+def set_subtensor(
+    part: Variable, y: Any, inplace: bool = False, tolerate_inplace_aliasing: bool = False
+) -> Variable:
+    """`x` with `x[key]` replaced: `set_subtensor(x[2:5], y)`. Where an array repeats an index the last wins.
+
+    Memory is reused where that is safe; of Theano's flags about it, inplace=True raises NotImplementedError.
+    """
+    _refuse_in_place("set_subtensor", inplace)
     return _write(part, y, True, "set_subtensor")
 
 
-def inc_subtensor(part: Variable, y: Any) -> Variable:
-    """`x` with `x[key]` increased: `inc_subtensor(x[i], y)`. Repeated indices accumulate."""
-    return _write(part, y, False, "inc_subtensor")
+def inc_subtensor(
+    part: Variable,
+    y: Any,
+    inplace: bool = False,
+    set_instead_of_inc: bool = False,
+    tolerate_inplace_aliasing: bool = False,
+) -> Variable:
+    """`x` with `x[key]` increased: `inc_subtensor(x[i], y)`. Repeated indices accumulate.
+
+    With `set_instead_of_inc` it is `set_subtensor`, where the flags are told.
+    """
+    _refuse_in_place("inc_subtensor", inplace)
+    return _write(part, y, set_instead_of_inc, "inc_subtensor")
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Variable:

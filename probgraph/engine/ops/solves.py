@@ -82,13 +82,23 @@ def onto_triangle(flow: Variable) -> Variable:
     return tril(flow + matrix_transpose(flow)) * half
 
 
-def solve(a: Any, b: Any, assume_a: str = "gen", lower: bool = False, trans: int | str = 0) -> Variable:
+def solve(
+    a: Any,
+    b: Any,
+    assume_a: str = "gen",
+    lower: bool = False,
+    trans: int | str = 0,
+    *,
+    overwrite_a: bool = False,
+    overwrite_b: bool = False,
+    check_finite: bool = True,
+) -> Variable:
     """x with a x = b for matrices a (..., n, n) and b (n,) or (..., n, m); with trans=1, aᵀ x = b.
 
     `assume_a` is SciPy's: "gen" any matrix, "sym" symmetric, "pos" symmetric positive definite; of the latter
     two only one triangle is read, the upper one unless `lower`. Only a `b` of one dimension is a
     vector; leading axes broadcast. Raises LinAlgError at the call if a matrix is singular (or not positive
-    definite).
+    definite). The last three are SciPy's and change nothing: memory is reused where that is safe.
 
     >>> solve(np.array([[2.0, 0.0], [0.0, 4.0]]), np.array([1.0, 1.0])).eval()
     array([0.5 , 0.25])
