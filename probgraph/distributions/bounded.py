@@ -13,7 +13,7 @@ import numpy as np
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.constraints import between, positive, real, unit
 from probgraph.distributions.parameters import Alternative
-from probgraph.distributions.special import log1mexp_exp, log_beta, times_log, times_log1m
+from probgraph.distributions.special import betaln, log1mexp_exp, times_log, times_log1m
 from probgraph.engine.graph import Variable
 from probgraph.engine.ops import elementwise as ew
 
@@ -48,7 +48,7 @@ class Beta(Distribution):
 
     def density(self, x):
         powers = times_log(self.alpha - 1.0, x) + times_log1m(self.beta - 1.0, x)
-        return powers - log_beta(self.alpha, self.beta)
+        return powers - betaln(self.alpha, self.beta)
 
     def draw(self, rng, size, alpha, beta):
         return rng.beta(alpha, beta, size)
@@ -205,7 +205,7 @@ class Kumaraswamy(Distribution):
         return self._moment(2.0) - ew.sqr(self._moment(1.0))
 
     def _moment(self, order):
-        return self.b * ew.exp(log_beta(1.0 + order / self.a, self.b))
+        return self.b * ew.exp(betaln(1.0 + order / self.a, self.b))
 
     def point(self):
         return self.quantile(0.5 + 0.0 * self.b)

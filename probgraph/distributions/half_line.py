@@ -13,7 +13,7 @@ import numpy as np
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.constraints import above, from_on, nonnegative, positive, real
 from probgraph.distributions.parameters import Alternative
-from probgraph.distributions.special import log1mexp_exp, log_beta, log_gamma_kernel
+from probgraph.distributions.special import betaln, log1mexp_exp, log_gamma_kernel
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
@@ -108,7 +108,7 @@ class HalfStudentT(Distribution):
 
     def density(self, x):
         z = x * (1.0 / self.sigma)
-        constant = log_beta(0.5 * self.nu, 0.5) + 0.5 * ew.log(self.nu) + (ew.log(self.sigma) - log(2.0))
+        constant = betaln(0.5 * self.nu, 0.5) + 0.5 * ew.log(self.nu) + (ew.log(self.sigma) - log(2.0))
         return -0.5 * (self.nu + 1.0) * ew.log1p(ew.sqr(z) * (1.0 / self.nu)) - constant
 
     def draw(self, rng, size, nu, sigma):
@@ -116,7 +116,7 @@ class HalfStudentT(Distribution):
 
     def mean(self):
         half = 0.5 * (self.nu - 1.0)
-        factor = 2.0 * ew.sqrt(self.nu) / ((self.nu - 1.0) * ew.exp(log_beta(0.5 * self.nu, 0.5)))
+        factor = 2.0 * ew.sqrt(self.nu) / ((self.nu - 1.0) * ew.exp(betaln(0.5 * self.nu, 0.5)))
         return ew.switch(half > 0.0, self.sigma * factor, np.inf)
 
     def variance(self):

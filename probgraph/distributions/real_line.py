@@ -15,7 +15,7 @@ import numpy as np
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.constraints import positive, real, unit
 from probgraph.distributions.parameters import Alternative
-from probgraph.distributions.special import log_beta
+from probgraph.distributions.special import betaln
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
@@ -75,7 +75,7 @@ class StudentT(Distribution):
 
     def density(self, x):
         z = (x - self.mu) * (1.0 / self.sigma)
-        constant = log_beta(0.5 * self.nu, 0.5) + 0.5 * ew.log(self.nu) + ew.log(self.sigma)
+        constant = betaln(0.5 * self.nu, 0.5) + 0.5 * ew.log(self.nu) + ew.log(self.sigma)
         return -0.5 * (self.nu + 1.0) * ew.log1p(ew.sqr(z) * (1.0 / self.nu)) - constant
 
     def draw(self, rng, size, nu, mu, sigma):

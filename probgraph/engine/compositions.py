@@ -91,12 +91,6 @@ def logit(p: Any) -> Variable:
     return ew.log(p) - ew.log1p(-as_variable(p))
 
 
-def betaln(a: Any, b: Any) -> Variable:
-    """The logarithm of the beta function of positive arguments."""
-    a, b = as_variable(a), as_variable(b)
-    return ew.gammaln(a) + ew.gammaln(b) - ew.gammaln(a + b)
-
-
 # ------------------------------------------------------------------------------------ making arrays
 
 

@@ -19,15 +19,16 @@ class ScalarFunction:
     """A function of scalars: what it is in C, and what it means in Python.
 
     `c` is a template: `{0}`, `{1}` are the arguments, `{f}` the suffix of libm's float functions, `{t}` the C
-    type of the result. `support` is C text that must stand before the first use. `cost` guides what is worth
+    type of the result. `support` are C texts that must stand before the first use, `externals` functions of SciPy's that it calls. `cost` guides what is worth
     storing: an addition is 1.
     """
 
     name: str
     c: str | dict[str, str]
     python: Callable[..., Any]
-    support: str = ""
+    support: tuple[str, ...] = ()
     cost: int = 1
+    externals: tuple[External, ...] = ()
 
     def template(self, dtype: str) -> str:
         """The C template for operands of this dtype."""
@@ -180,12 +181,24 @@ class Require(Statement):
 class External:
     """A C function of SciPy's: its name in the `__pyx_capi__` of `module`, and its type.
 
-    `declaration` declares a pointer called `pg_<name>`: "void (*pg_dpotrf)(char *, int *, double *, int *, int *)".
+    `declaration` declares a pointer to it: "void (*pg_dpotrf)(char *, int *, double *, int *, int *)". Where SciPy has
+    several functions of a name, it is the one of these arguments.
     """
 
     name: str
     module: str
     declaration: str
+
+    @property
+    def pointer(self) -> str:
+        """The name of the pointer."""
+        return self.declaration.partition("(*")[2].partition(")")[0]
+
+    @property
+    def signature(self) -> str:
+        """The type of the function: "double (double, int)"."""
+        result, _, rest = self.declaration.partition("(*")
+        return result + rest.partition(")")[2]
 
 
 @dataclass(frozen=True, eq=False)

@@ -89,6 +89,7 @@ class Renderer:
         self.parts = parts or {}
         self.types: dict[str, str] = {}
         self.support: dict[str, None] = {}
+        self.called: dict[External, None] = {}
         self.prototypes: dict[str, None] = {}
         self.kernels: dict[str, Kernel] = {}
         self.buffer_types = {b.name: b.dtype for b in program.buffers}
@@ -131,10 +132,10 @@ class Renderer:
     ) -> str:
         operand = dtypes[-1]
         template = function.template(operand)
-        if function.support:
-            self.support[function.support] = None
+        self.support.update(dict.fromkeys(function.support))
+        self.called.update(dict.fromkeys(function.externals))
         text = template.format(*args, f=_SUFFIX.get(operand, ""), t=C_TYPES[dtype])
-        own = _DEFINED.findall(function.support)  # a function of the user's may have any name
+        own = _DEFINED.findall("".join(function.support))  # a function of the user's may have any name
         for name in _CALLED.findall(template.replace("{f}", _SUFFIX.get(operand, ""))):
             known = name.startswith(("pg_", "__builtin")) or name in _BUILT_IN or name in own
             if not known:
@@ -230,13 +231,13 @@ class Renderer:
 
     @property
     def externals(self) -> list[External]:
-        """The functions of SciPy's that the kernels call, in the order of the entry `link`'s table."""
-        return list(dict.fromkeys(x for kernel in self.kernels.values() for x in kernel.externals))
+        """The functions of SciPy's that are called, in the order of the entry `link`'s table."""
+        return list(dict.fromkeys([*self.called, *(x for k in self.kernels.values() for x in k.externals)]))
 
     def _link(self) -> list[str]:
         if not self.externals:
             return []
-        lines = [f"    pg_{x.name} = x[{k}];" for k, x in enumerate(self.externals)]
+        lines = [f"    {x.pointer} = x[{k}];" for k, x in enumerate(self.externals)]
         return ["void link_externals(void *const *x) {", *lines, "}"]
 
     # whole programs -----------------------------------------------------------------------------------
@@ -300,8 +301,8 @@ class Renderer:
                 "#include <stdint.h>",
                 "#define PG_ALIGNED(bytes) (((bytes) + 63) & ~(int64_t)63)",
                 *self.prototypes,
-                *self.support,
                 *(f"static {x.declaration};" for x in self.externals),
+                *self.support,
                 *self._link(),
                 *(kernel.c for kernel in self.kernels.values()),
                 body,

@@ -170,3 +170,40 @@ static inline double pg_lgamma(double x) {
     return reflected + sign * result;
 }
 """
+
+POLYGAMMA = r"""
+/* The n-th derivative of digamma: recurrence up to where the asymptotic series is short (Abramowitz & Stegun 6.4.6,
+   6.4.11). The numbers are Bernoulli's over factorials. Far below 0 the recurrence
+   would not end: nan. From 171! on factorials are infinite. */
+static double pg_polygamma(double n, double x) {
+    static const double series[] = {
+        0.0833333333333333287,
+        -0.00138888888888888894,
+        0.0000330687830687830642,
+        -8.26719576719576754e-7,
+        2.08767569878681002e-8,
+        -5.28419013868749322e-10,
+        1.33825365306846805e-11,
+        -3.38968029632258272e-13,
+        8.58606205627784517e-15,
+        -2.17486869855806192e-16,
+        5.50900282836022953e-18,
+        -1.39544646858125247e-19};
+    if (n == 0) return pg_digamma(x);
+    if (!(n > 0) || n != __builtin_rint(n) || x != x) return __builtin_nan("");
+    if (x <= 0 && x == __builtin_rint(x)) return __builtin_inf() * (__builtin_fmod(n, 2) == 0 ? -1 : 1);
+    if (x < -1e7 || n > 170) return n > 170 && x > 0 ? __builtin_inf() * __builtin_pow(x, -n - 1) : __builtin_nan("");
+    double below = 0;
+    while (x < 15 + 1.5 * n) { below += __builtin_pow(x, -n - 1); x += 1; }
+    double sum = 1 + n / (2 * x), rising = 1;
+    const double y = 1 / (x * x);
+    double power = y;
+    for (int k = 0; k < 12; k++) {
+        rising *= (n + 2 * k) * (n + 2 * k + 1);
+        sum += series[k] * rising * power;
+        power *= y;
+    }
+    const double value = __builtin_tgamma(n) * (__builtin_pow(x, -n) * sum + n * below);
+    return __builtin_fmod(n, 2) == 0 ? -value : value;
+}
+"""

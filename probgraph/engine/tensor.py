@@ -16,12 +16,12 @@ from probgraph.engine import random_streams, raw_random
 from probgraph.engine.assertions import Assert, CheckAndRaise, assert_op
 from probgraph.engine.autodiff import grad
 from probgraph.engine.ops.elementwise import *  # every row; some get a fuller form just below
+from probgraph.engine.ops.special import *
 
 from probgraph.engine.compositions import (  # isort: skip
     add,
     addbroadcast,
     allclose,
-    betaln,
     binary_crossentropy,
     categorical_crossentropy,
     ceil_intdiv,

@@ -80,7 +80,7 @@ def edges(dtype: str) -> np.ndarray:
 def grids(dtype: str, arity: int) -> list[np.ndarray]:
     """Every combination of edge values, one array for each argument."""
     values = edges(dtype)
-    if arity == 3:
+    if arity >= 3:
         values = values[[0, 2, 3, 5, -3, -1]] if values.size > 6 else values
     return [np.array(column, dtype) for column in zip(*product(values, repeat=arity), strict=True)]
 
@@ -102,7 +102,7 @@ def dtype_tuples(row: Elementwise) -> list[tuple[str, ...]]:
     """The dtypes to try a row with: all pairs, and for three arguments every dtype beside two others."""
     if row.arity < 3:
         return list(product(DTYPES, repeat=row.arity))
-    return [(a, b, b) for a in ("bool", "int8", "float64") for b in DTYPES]
+    return [(a, *(b,) * (row.arity - 1)) for a in ("bool", "int8", "float64") for b in DTYPES]
 
 
 def has_c(row: Elementwise, dtype: str) -> bool:

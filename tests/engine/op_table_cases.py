@@ -249,17 +249,63 @@ _NUMPY = {
 def elementwise_case(row: Elementwise) -> Case | None:
     """The row at the first points where it is finite (and where an integer argument is not needed: reals)."""
     dtype = next(d for d in ("float64", "int64", "bool") if accepts(row, *(d,) * row.arity))
-    base = [np.array([0.31, 0.62, 0.83]), np.array([0.27, 0.45, 0.72]), np.array([0.9, 0.8, 0.94])][
-        : row.arity
-    ]
+    base = [
+        np.array([0.31, 0.62, 0.83]),
+        np.array([0.27, 0.45, 0.72]),
+        np.array([0.9, 0.8, 0.94]),
+        np.array([0.35, 0.55, 0.15]),
+    ][: row.arity]
     if dtype == "int64":
-        base = [np.array([5, -3, 12]), np.array([3, 6, 10]), np.array([1, 2, 3])][: row.arity]
+        base = [np.array([5, -3, 12]), np.array([3, 6, 10]), np.array([1, 2, 3]), np.array([2, 1, 0])][
+            : row.arity
+        ]
     for shift in (0, 1.2, -1.2):
         arrays = tuple((x + shift).astype(dtype) for x in base)
         if np.all(np.isfinite(row.numpy(*arrays))):
             graph = elementwise.conj if row.name == "conj" else row  # a real variable is its own
+            free = _differentiable_places(row, arrays)
+
+            def filled(xs: Any) -> list[Any]:
+                given = iter(xs)
+                return [next(given) if k in free else 2.0 for k in range(row.arity)]
+
+            if len(free) < row.arity:  # by an order there is no derivative: it is a constant here
+                return Case(
+                    row.name,
+                    lambda *xs: row(*filled(xs)),
+                    lambda *xs: elementwise_truth(row, *map(np.asarray, filled(xs))),
+                    tuple(arrays[k] for k in free),
+                )
             return Case(row.name, graph, lambda *xs: elementwise_truth(row, *xs), arrays)
     return None
+
+
+def _differentiable_places(row: Elementwise, arrays: Any) -> list[int]:
+    """The arguments by which the row says how it is differentiated."""
+    inputs = [TensorType(a.dtype, (None,))() for a in arrays]
+    if row.gradient is None:
+        return list(range(row.arity))
+    y = row(*inputs)
+    flows = row.vjp([y], [y], inputs)
+    return [k for k, g in enumerate(flows) if g is None or isinstance(g.type, TensorType)]
+
+
+def _derivative(function: Callable[..., Any], place: int) -> Callable[..., Any]:
+    """The derivative of a function of mpmath's by one argument, for each element of arrays."""
+
+    def one(*xs: float) -> float:
+        with mp.workdps(40):
+            at = [mp.mpf(x) for x in xs]
+            return float(mp.diff(lambda t: function(*at[:place], t, *at[place + 1 :]), at[place]))
+
+    return np.vectorize(one)
+
+
+_NUMPY |= {
+    "gammainc_da": _derivative(lambda a, x: mp.gammainc(a, 0, x, regularized=True), 0),
+    "betainc_da": _derivative(lambda a, b, x: mp.betainc(a, b, 0, x, regularized=True), 0),
+    "betainc_db": _derivative(lambda a, b, x: mp.betainc(a, b, 0, x, regularized=True), 1),
+}
 
 
 def elementwise_truth(row: Elementwise, *arrays: np.ndarray) -> np.ndarray:

@@ -18,7 +18,8 @@ import numpy as np
 from probgraph.engine import special_c
 from probgraph.engine.config import config
 from probgraph.engine.graph import Apply, Variable
-from probgraph.engine.loops import Expr, ScalarFunction
+from probgraph.engine.loops import Expr, External, ScalarFunction
+from probgraph.engine.no_gradient import grad_not_implemented
 from probgraph.engine.op import (
     LengthReader,
     Pointwise,
@@ -66,7 +67,7 @@ def _floating(*dtypes: str) -> tuple[tuple[str, ...], str]:
     return _promoted(*map(to_float, dtypes))
 
 
-def _real_floating(*dtypes: str) -> tuple[tuple[str, ...], str]:
+def real_floating(*dtypes: str) -> tuple[tuple[str, ...], str]:
     if any(d in COMPLEX for d in dtypes):
         raise TypeError("is not defined for complex numbers")
     return _floating(*dtypes)
@@ -124,6 +125,10 @@ def _complexed(*dtypes: str) -> tuple[tuple[str, ...], str]:
 # ------------------------------------------------------------------------------------ the class
 
 
+#: every row by its name
+TABLE: dict[str, Elementwise] = {}
+
+
 class Elementwise(Pointwise):
     """A function of scalars applied to each element of its broadcast arguments."""
 
@@ -139,7 +144,8 @@ class Elementwise(Pointwise):
         arity: int = 1,
         commutes: bool = False,
         infix: str | None = None,
-        support: str = "",
+        support: str | tuple[str, ...] = (),
+        externals: tuple[External, ...] = (),
     ) -> None:
         self.name = name
         self.meaning = numpy
@@ -151,7 +157,15 @@ class Elementwise(Pointwise):
         self.infix = infix
         templates = [] if c is None else list(c.values()) if isinstance(c, dict) else [c]
         self.cost = max((_cost(t) for t in templates), default=20)
-        self.function = None if c is None else ScalarFunction(name, c, numpy, support, self.cost)
+        self.function = (
+            None
+            if c is None
+            else ScalarFunction(
+                name, c, numpy, (support,) if isinstance(support, str) else support, self.cost, externals
+            )
+        )
+        if type(self) is Elementwise:
+            TABLE.setdefault(name, self)
         #: arguments that only give their shape
         self.unread = tuple(
             i for i in range(arity) if templates and all(f"{{{i}}}" not in t for t in templates)
@@ -204,7 +218,10 @@ class Elementwise(Pointwise):
         if self.gradient is None:
             raise NotImplementedError(f"{self.name} has no gradient")
         flows = self.gradient(cotangents[0], outputs[0], *inputs)
-        return [None if g is None else summed_to(g, x) for g, x in zip(flows, inputs, strict=True)]
+        return [
+            summed_to(g, x) if g is not None and isinstance(g.type, TensorType) else g
+            for g, x in zip(flows, inputs, strict=True)
+        ]
 
     def batched(self, node: Apply, inputs: Sequence[Variable]) -> list[Variable]:
         rank = node.out.ndim
@@ -263,7 +280,7 @@ class _SciPy:
         return lambda *args: getattr(importlib.import_module("scipy.special"), name)(*args)
 
 
-_scipy = _SciPy()
+SCIPY = _SciPy()
 
 
 def _zeros(*xs: Variable) -> tuple[Variable, ...]:
@@ -453,7 +470,7 @@ def _libm(
     c = {"f": f"{real_name}{{f}}({{0}})"}
     if complex_too:
         c["c"] = f"c{real_name}{{f}}({{0}})"
-    return Elementwise(name, numpy=numpy, vjp=vjp, c=c, dtype=_floating if complex_too else _real_floating)
+    return Elementwise(name, numpy=numpy, vjp=vjp, c=c, dtype=_floating if complex_too else real_floating)
 
 
 exp = _libm("exp", lambda g, y, x: (g * conj(y),), np.exp, complex_too=True)
@@ -466,48 +483,48 @@ log10 = _libm("log10", lambda g, y, x: (g / (x * np.log(10.0)),), np.log10)
 
 sigmoid = Elementwise(
     "sigmoid",
-    numpy=_scipy.expit,
+    numpy=SCIPY.expit,
     vjp=lambda g, y, x: (g * (y * sigmoid(-x)),),
     expand=lambda x: switch(x >= 0, 1.0, exp(-abs(x))) / (1 + exp(-abs(x))),
-    dtype=_real_floating,
+    dtype=real_floating,
 )
 softplus = Elementwise(
     "softplus",
     numpy=lambda x: np.logaddexp(np.zeros((), x.dtype), x),
     vjp=lambda g, y, x: (g * sigmoid(x),),
     expand=lambda x: maximum(x, 0.0) + log1p(exp(-abs(x))),
-    dtype=_real_floating,
+    dtype=real_floating,
 )
 log1mexp = Elementwise(
     "log1mexp",
     numpy=lambda x: np.where(x > -np.log(2.0), np.log(-np.expm1(x)), np.log1p(-np.exp(x))),
     vjp=lambda g, y, x: (-g / expm1(-x),),
     expand=lambda x: switch(x > -np.log(2.0), log(-expm1(x)), log1p(-exp(x))),
-    dtype=_real_floating,
+    dtype=real_floating,
 )
 logaddexp = Elementwise(
     "logaddexp",
     numpy=np.logaddexp,
     vjp=lambda g, z, x, y: (g * sigmoid(x - y), g * sigmoid(y - x)),
     expand=lambda x, y: switch(isinf(maximum(x, y)), maximum(x, y), maximum(x, y) + log1p(exp(-abs(x - y)))),
-    dtype=_real_floating,
+    dtype=real_floating,
     arity=2,
     commutes=True,
 )
 xlogy = Elementwise(
     "xlogy",
-    numpy=_scipy.xlogy,
+    numpy=SCIPY.xlogy,
     vjp=lambda g, z, x, y: (g * log(y), g * switch(eq(x, 0), zeros_like(z), x / y)),
     expand=lambda x, y: switch(eq(x, 0) & eq(y, y), zeros_like(x / y), x * log(y)),
-    dtype=_real_floating,
+    dtype=real_floating,
     arity=2,
 )
 xlog1py = Elementwise(
     "xlog1py",
-    numpy=_scipy.xlog1py,
+    numpy=SCIPY.xlog1py,
     vjp=lambda g, z, x, y: (g * log1p(y), g * switch(eq(x, 0), zeros_like(z), x / (1 + y))),
     expand=lambda x, y: switch(eq(x, 0) & eq(y, y), zeros_like(x / y), x * log1p(y)),
-    dtype=_real_floating,
+    dtype=real_floating,
     arity=2,
 )
 
@@ -532,7 +549,7 @@ arctan2 = Elementwise(
     numpy=np.arctan2,
     vjp=lambda g, z, y, x: (g * x / (x * x + y * y), -(g * y) / (x * x + y * y)),
     c="atan2{f}({0}, {1})",
-    dtype=_real_floating,
+    dtype=real_floating,
     arity=2,
 )
 deg2rad = Elementwise(
@@ -540,30 +557,30 @@ deg2rad = Elementwise(
     numpy=np.deg2rad,
     vjp=lambda g, y, x: (g * (np.pi / 180),),
     c="({0} * ({t})0.017453292519943295)",
-    dtype=_real_floating,
+    dtype=real_floating,
 )
 rad2deg = Elementwise(
     "rad2deg",
     numpy=np.rad2deg,
     vjp=lambda g, y, x: (g * (180 / np.pi),),
     c="({0} * ({t})57.29577951308232)",
-    dtype=_real_floating,
+    dtype=real_floating,
 )
 
 # ------------------------------------------------------------------------------------ rounding
 
-floor = Elementwise("floor", numpy=np.floor, vjp=_no_flow, c="floor{f}({0})", dtype=_real_floating)
-ceil = Elementwise("ceil", numpy=np.ceil, vjp=_no_flow, c="ceil{f}({0})", dtype=_real_floating)
-trunc = Elementwise("trunc", numpy=np.trunc, vjp=_no_flow, c="trunc{f}({0})", dtype=_real_floating)
+floor = Elementwise("floor", numpy=np.floor, vjp=_no_flow, c="floor{f}({0})", dtype=real_floating)
+ceil = Elementwise("ceil", numpy=np.ceil, vjp=_no_flow, c="ceil{f}({0})", dtype=real_floating)
+trunc = Elementwise("trunc", numpy=np.trunc, vjp=_no_flow, c="trunc{f}({0})", dtype=real_floating)
 round_half_to_even = Elementwise(
-    "round_half_to_even", numpy=np.rint, vjp=_no_flow, c="rint{f}({0})", dtype=_real_floating
+    "round_half_to_even", numpy=np.rint, vjp=_no_flow, c="rint{f}({0})", dtype=real_floating
 )
 round_half_away_from_zero = Elementwise(
     "round_half_away_from_zero",
     numpy=lambda x: np.trunc(x) + np.where(np.abs(x - np.trunc(x)) >= 0.5, np.sign(x), np.zeros((), x.dtype)),
     vjp=_no_flow,
     c="round{f}({0})",
-    dtype=_real_floating,
+    dtype=real_floating,
 )
 
 # ------------------------------------------------------------------------------------ comparison and logic
@@ -633,41 +650,53 @@ invert = Elementwise(
 
 gammaln = Elementwise(
     "gammaln",
-    numpy=_scipy.gammaln,
+    numpy=SCIPY.gammaln,
     vjp=lambda g, y, x: (g * psi(x),),
     c="({t})pg_lgamma({0})",
     support=special_c.LGAMMA,
-    dtype=_real_floating,
+    dtype=real_floating,
 )
 psi = Elementwise(
     "psi",
-    numpy=_scipy.digamma,
+    numpy=SCIPY.digamma,
     vjp=lambda g, y, x: (g * tri_gamma(x),),
     c="({t})pg_digamma({0})",
     support=special_c.DIGAMMA,
-    dtype=_real_floating,
+    dtype=real_floating,
 )
 tri_gamma = Elementwise(
     "tri_gamma",
-    numpy=lambda x: _scipy.polygamma(1, x).astype(x.dtype),
-    vjp=None,
+    numpy=lambda x: SCIPY.polygamma(1, x).astype(x.dtype),
+    vjp=lambda g, y, x: (g * polygamma(2, x),),
     c="({t})pg_trigamma({0})",
     support=special_c.TRIGAMMA,
-    dtype=_real_floating,
+    dtype=real_floating,
+)
+polygamma = Elementwise(
+    "polygamma",
+    numpy=lambda n, x: np.asarray(SCIPY.polygamma(n, x)).astype(x.dtype),
+    vjp=lambda g, y, n, x: (
+        grad_not_implemented("polygamma", 0, n, "There is none between the integers."),
+        g * polygamma(n + 1, x),
+    ),
+    c="({t})pg_polygamma({0}, {1})",
+    support=(special_c.DIGAMMA, special_c.POLYGAMMA),
+    dtype=real_floating,
+    arity=2,
 )
 erf = Elementwise(
     "erf",
-    numpy=_scipy.erf,
+    numpy=SCIPY.erf,
     vjp=lambda g, y, x: (g * (2 / np.sqrt(np.pi)) * exp(-x * x),),
     c="erf{f}({0})",
-    dtype=_real_floating,
+    dtype=real_floating,
 )
 erfc = Elementwise(
     "erfc",
-    numpy=_scipy.erfc,
+    numpy=SCIPY.erfc,
     vjp=lambda g, y, x: (-(g * (2 / np.sqrt(np.pi)) * exp(-x * x)),),
     c="erfc{f}({0})",
-    dtype=_real_floating,
+    dtype=real_floating,
 )
 
 
@@ -699,10 +728,10 @@ def _log_erfc_slope(x: Variable) -> Variable:
 
 log_erfc = Elementwise(
     "log_erfc",
-    numpy=lambda x: _log_erfc(x, np.log, np.log1p, _scipy.erf, _scipy.erfc, np.minimum, np.maximum, np.where),
+    numpy=lambda x: _log_erfc(x, np.log, np.log1p, SCIPY.erf, SCIPY.erfc, np.minimum, np.maximum, np.where),
     vjp=lambda g, y, x: (g * _log_erfc_slope(x),),
     expand=lambda x: _log_erfc(x, log, log1p, erf, erfc, minimum, maximum, switch),
-    dtype=_real_floating,
+    dtype=real_floating,
 )
 
 # ------------------------------------------------------------------------------------ complex numbers
@@ -797,10 +826,6 @@ def cast(x: Any, dtype: str) -> Variable:
         )
     return _CASTS[dtype](v)
 
-
-TABLE: dict[str, Elementwise] = {
-    row.name: row for row in [*globals().values(), *_CASTS.values()] if isinstance(row, Elementwise)
-}
 
 #: what the namespaces offer of this: every row under the name it has here, and the functions around them
 __all__ = [

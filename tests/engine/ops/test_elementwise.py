@@ -47,7 +47,7 @@ def test_the_declared_dtype_is_numpys(row):
 @by_name
 def test_broadcasting_and_lengths_zero_and_one(row):
     dtype = next(d for d in ("float64", "int64", "bool") if accepts(row, *(d,) * row.arity))
-    shapes = [(3, 1), (2,), ()][: row.arity]
+    shapes = [(3, 1), (2,), (), ()][: row.arity]
     args = [TensorType(dtype, (None if n != 1 else 1 for n in s))() for s in shapes]
     arrays = [np.full(s, 0.5).astype(dtype) for s in shapes]
     value = row(*args).eval(dict(zip(args, arrays, strict=True)))
@@ -94,20 +94,19 @@ def test_gradients_first_and_second(row):
     if y.dtype not in FLOATS:
         assert all(g.eval(dict.fromkeys(xs, 0.3)) == 0 for g in grad(ew.cast(y, "float64"), xs))
         return
-    first = grad(y, xs, disconnected_inputs="ignore")
+    first = grad(y, xs, disconnected_inputs="ignore", null_gradients="return")
     steps = row.gradient is ew._no_flow or row.name == "mod"
     second = None
     if row.name in TRUTH and not steps and row.name not in ("fill", "identity"):
-        try:
-            second = [grad(g, x, disconnected_inputs="ignore") for g, x in zip(first, xs, strict=True)]
-        except NotImplementedError:
-            assert row.name == "psi"  # its second derivative is no row yet
+        second = [grad(g, x, disconnected_inputs="ignore") for g, x in zip(first, xs, strict=True)]
     for point in _points(row.arity):
         given = dict(zip(xs, map(np.asarray, point), strict=True))
         value = y.eval(given)
         if not np.isfinite(value):
             continue
         for i in range(row.arity):
+            if not isinstance(first[i].type, TensorType):
+                continue  # by this argument there is none
             if row.name in TRUTH and truth(row.name, *point) is not None:
                 expected = _derivative(TRUTH[row.name], point, i, 1)
                 tolerance = {"rel": 1e-11, "abs": 1e-13}
@@ -140,7 +139,7 @@ def compiled(request):
     """All rows that take this dtype in one program: C, loops in Python and NumPy, at all edge values."""
     dtype = request.param
     inputs, arrays, rows, outputs = [], [], [], []
-    for arity in (1, 2, 3):
+    for arity in (1, 2, 3, 4):
         xs = roots(dtype, arity)
         inputs += xs
         arrays += grids(dtype, arity)
@@ -179,6 +178,12 @@ def _defined(row, arguments):
         x = x.real
         limits = np.iinfo(row.rule(x.dtype.name)[1])
         return (x > float(limits.min) - 1) & (x < float(limits.max))
+    if row.name == "polygamma":  # SciPy's zeta goes all the way up from a negative number
+        n, at = (a.astype(float) for a in arguments)
+        return (n == np.floor(np.abs(n))) & (n < 31) & (at > -1e7)
+    if row.name == "betaln":
+        # SciPy loses digits for large arguments, and 1 / x overflows for denormal ones.
+        return np.all([(a < 100) & ((a == 0) | (a > 1e-300)) for a in arguments], axis=0)
     if row.name == "pow" and x.dtype.kind == "f":
         return ~(
             (x == -np.inf) & (arguments[1] == 0.5)
