@@ -264,20 +264,25 @@ def elementwise_case(row: Elementwise) -> Case | None:
         if np.all(np.isfinite(row.numpy(*arrays))):
             graph = elementwise.conj if row.name == "conj" else row  # a real variable is its own
             free = _differentiable_places(row, arrays)
-
-            def filled(xs: Any) -> list[Any]:
-                given = iter(xs)
-                return [next(given) if k in free else 2.0 for k in range(row.arity)]
-
-            if len(free) < row.arity:  # by an order there is no derivative: it is a constant here
-                return Case(
-                    row.name,
-                    lambda *xs: row(*filled(xs)),
-                    lambda *xs: elementwise_truth(row, *map(np.asarray, filled(xs))),
-                    tuple(arrays[k] for k in free),
-                )
+            if len(free) < row.arity:
+                return _with_constants(row, arrays, free)
             return Case(row.name, graph, lambda *xs: elementwise_truth(row, *xs), arrays)
     return None
+
+
+def _with_constants(row: Elementwise, arrays: Any, free: list[int]) -> Case:
+    """The row with constants for the arguments by which there is no derivative, such as an order."""
+
+    def filled(xs: Any) -> list[Any]:
+        given = iter(xs)
+        return [next(given) if k in free else 2.0 for k in range(row.arity)]
+
+    return Case(
+        row.name,
+        lambda *xs: row(*filled(xs)),
+        lambda *xs: elementwise_truth(row, *map(np.asarray, filled(xs))),
+        tuple(arrays[k] for k in free),
+    )
 
 
 def _differentiable_places(row: Elementwise, arrays: Any) -> list[int]:
