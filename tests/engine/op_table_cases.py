@@ -259,8 +259,8 @@ def elementwise_case(row: Elementwise) -> Case | None:
         base = [np.array([5, -3, 12]), np.array([3, 6, 10]), np.array([1, 2, 3]), np.array([2, 1, 0])][
             : row.arity
         ]
-    for shift in (0, 1.2, -1.2):
-        arrays = tuple((x + shift).astype(dtype) for x in base)
+    shifted = [[(x + shift).astype(dtype) for x in base] for shift in (0, 1.2, -1.2)]
+    for arrays in (*map(tuple, shifted), (np.full(3, 2.0), *base[1:])):
         if np.all(np.isfinite(row.numpy(*arrays))):
             graph = elementwise.conj if row.name == "conj" else row  # a real variable is its own
             free = _differentiable_places(row, arrays)
