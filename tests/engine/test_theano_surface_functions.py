@@ -93,3 +93,64 @@ def test_norm_of_all_elements_or_along_axes(L):
         np.testing.assert_allclose(g, t, rtol=1e-13)
     with pytest.raises(NotImplementedError, match="count elements"):
         m.norm(0)
+
+
+DTYPES = [
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float32",
+    "float64",
+]
+LEFT = {"b": [0, 1, 1, 0], "i": [-7, 3, 5, -1], "u": [7, 3, 5, 1], "f": [-7.5, 3.25, 5.0, -1.0]}
+RIGHT = {"b": [1, 1, 1, 0], "i": [2, -2, 3, -3], "u": [2, 4, 3, 1], "f": [2.5, -2.0, 3.0, -0.5]}
+
+
+@pytest.mark.parametrize("left", DTYPES)
+@pytest.mark.parametrize("mode", ["FAST_COMPILE", None])
+def test_arithmetic_of_two_dtypes_is_numpys(left, mode):
+    """Exists, has the dtype and has the value, for a dtype beside all others (division by zero is left out)."""
+    table = [
+        (T.add, np.add),
+        (T.sub, np.subtract),
+        (T.mul, np.multiply),
+        (T.true_div, np.true_divide),
+        (T.int_div, np.floor_divide),
+        (T.mod, np.mod),
+        (T.maximum, np.maximum),
+        (T.minimum, np.minimum),
+        (T.lt, np.less),
+        (T.eq, np.equal),
+        (T.and_, np.bitwise_and),
+    ]
+    x = T.vector("x", dtype=left)
+    a = np.array(LEFT[np.dtype(left).kind], left)
+    inputs, given, outputs, truth = [x], [a], [], []
+    for right in DTYPES:
+        b = np.array(RIGHT[np.dtype(right).kind], right)
+        y = T.vector(right, dtype=right)
+        inputs.append(y)
+        given.append(b)
+        for ours, numpys in table:
+            if numpys in (np.true_divide, np.floor_divide, np.mod) and right == "bool":
+                continue
+            try:
+                expected = numpys(a, b)
+            except TypeError:
+                with pytest.raises(TypeError):
+                    ours(x, y)
+                continue
+            outputs.append(ours(x, y))
+            truth.append((numpys.__name__, right, expected))
+    got = function(inputs, outputs, mode=mode)(*given)
+    for g, (name, right, expected) in zip(got, truth, strict=True):
+        if name == "divide" and not {left, right} & {"float32", "float64"}:
+            expected = expected.astype("float64")  # floatX, where NumPy goes by the width of the integers
+        assert g.dtype == expected.dtype, (name, left, right)
+        np.testing.assert_array_equal(g, expected, err_msg=f"{name} {left} {right}")

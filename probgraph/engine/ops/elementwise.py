@@ -58,7 +58,8 @@ def _numeric(*dtypes: str) -> tuple[tuple[str, ...], str]:
 
 
 def _not_boolean(*dtypes: str) -> tuple[tuple[str, ...], str]:
-    if "bool" in dtypes:
+    """As promoted, which must not be booleans: as in NumPy one beside a number is 0 or 1."""
+    if promote(*dtypes) == "bool":
         raise TypeError("is not defined for booleans: use ~x for logical not, x ^ y for exclusive or")
     return _promoted(*dtypes)
 
@@ -77,6 +78,12 @@ def _real(*dtypes: str) -> tuple[tuple[str, ...], str]:
     if any(d in COMPLEX for d in dtypes):
         raise TypeError("is not defined for complex numbers")
     return _numeric(*dtypes)
+
+
+def _largest(*dtypes: str) -> tuple[tuple[str, ...], str]:
+    if any(d in COMPLEX for d in dtypes):
+        raise TypeError("is not defined for complex numbers")
+    return _promoted(*dtypes)
 
 
 def _divided(*dtypes: str) -> tuple[tuple[str, ...], str]:
@@ -413,7 +420,7 @@ maximum = Elementwise(
     numpy=np.maximum,
     vjp=lambda g, z, x, y: (g * (x >= y), g * (x < y)),
     c="({0} > {1} || {0} != {0} ? {0} : {1})",
-    dtype=_real,
+    dtype=_largest,
     arity=2,
     commutes=True,
 )
@@ -422,7 +429,7 @@ minimum = Elementwise(
     numpy=np.minimum,
     vjp=lambda g, z, x, y: (g * (x <= y), g * (x > y)),
     c="({0} < {1} || {0} != {0} ? {0} : {1})",
-    dtype=_real,
+    dtype=_largest,
     arity=2,
     commutes=True,
 )
