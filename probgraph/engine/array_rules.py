@@ -61,8 +61,11 @@ def _unneeded_fill(node: Apply) -> Variable | None:
         return value
     if value.owner is not None and value.owner.op is fill:
         return fill(model, value.owner.inputs[1]) if model.type.shape == node.out.type.shape else None
-    smaller = _same_shape(model)
-    return None if smaller is None else fill(smaller, value)
+    # All the way down at once: step by step, a chain of n operations would be n rewrites one inside the other.
+    smallest, smaller = model, _same_shape(model)
+    while smaller is not None:
+        smallest, smaller = smaller, _same_shape(smaller)
+    return None if smallest is model else fill(smallest, value)
 
 
 def _same_shape(v: Variable) -> Variable | None:
