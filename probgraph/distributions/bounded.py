@@ -6,18 +6,17 @@ Kotz & Balakrishnan, "Continuous Univariate Distributions" (2nd edition, 1994 an
 
 from __future__ import annotations
 
-from math import log, pi
+from math import log
 
 import numpy as np
 
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.constraints import between, positive, real, unit
+from probgraph.distributions.normal_functions import HALF_LOG_TWO_PI, log_normal_integral, quantile
 from probgraph.distributions.parameters import Alternative
 from probgraph.distributions.special import betaln, log1mexp_exp, times_log, times_log1m
 from probgraph.engine.graph import Variable
 from probgraph.engine.ops import elementwise as ew
-
-HALF_LOG_TWO_PI = 0.5 * log(2 * pi)
 
 
 def _beta_from_moments(mu: Variable, sigma: Variable) -> dict[str, Variable]:
@@ -232,6 +231,15 @@ class LogitNormal(Distribution):
         log_x, log_rest = ew.log(x), ew.log1p(-x)
         z = (log_x - log_rest - self.mu) * (1.0 / self.sigma)
         return -0.5 * ew.sqr(z) - log_x - log_rest - (ew.log(self.sigma) + HALF_LOG_TWO_PI)
+
+    def cumulative(self, x):
+        return log_normal_integral((ew.log(x) - ew.log1p(-x) - self.mu) / self.sigma)
+
+    def survival(self, x):
+        return log_normal_integral((self.mu + ew.log1p(-x) - ew.log(x)) / self.sigma)
+
+    def quantile(self, q):
+        return ew.sigmoid(self.mu + self.sigma * quantile(q))
 
     def draw(self, rng, size, mu, sigma):
         with np.errstate(over="ignore"):

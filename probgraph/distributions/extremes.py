@@ -12,11 +12,11 @@ import numpy as np
 
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.constraints import Interval, above, positive, real
+from probgraph.distributions.normal_functions import HALF_LOG_TWO_PI, ROOT_HALF, normal_quantile
 from probgraph.distributions.special import expm1_over, log1mexp_exp, log1p_over
 from probgraph.engine.graph import Variable
 from probgraph.engine.ops import elementwise as ew
 
-HALF_LOG_TWO_PI = 0.5 * log(2 * pi)
 VANISHED = -1000.0
 """Where exp(-z) is infinite, as a density's exponent: so far down that no z beyond needs another."""
 
@@ -252,6 +252,21 @@ class Moyal(Distribution):
     def density(self, x):
         z = ew.maximum((x - self.mu) * (1.0 / self.sigma), VANISHED)
         return -0.5 * (z + ew.exp(-z)) - (ew.log(self.sigma) + HALF_LOG_TWO_PI)
+
+    def cumulative(self, x):
+        return ew.log_erfc(ew.exp(-0.5 * self._place(x)) * ROOT_HALF)
+
+    def survival(self, x):
+        z = self._place(x)
+        t = ew.exp(-0.5 * ew.minimum(z, 100.0)) * ROOT_HALF
+        tail = ew.switch(t < 0.5, ew.log(ew.erf(t)), ew.log1p(-ew.erfc(t)))
+        return ew.switch(z < 100.0, tail, 0.5 * log(2 / pi) - 0.5 * z)
+
+    def _place(self, x):
+        return ew.maximum((x - self.mu) / self.sigma, VANISHED)
+
+    def quantile(self, q):
+        return self.mu - 2.0 * self.sigma * ew.log(normal_quantile(0.5 * (1.0 - q), 0.5 * q))
 
     def draw(self, rng, size, mu, sigma):
         return mu - sigma * np.log(rng.chisquare(1.0, size))

@@ -12,13 +12,19 @@ import numpy as np
 
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.constraints import above, from_on, nonnegative, positive, real
+from probgraph.distributions.normal_functions import (
+    HALF_LOG_TWO_PI,
+    ROOT_HALF,
+    log_half_erfcx,
+    log_normal_integral,
+    normal_quantile,
+    quantile,
+)
 from probgraph.distributions.parameters import Alternative
 from probgraph.distributions.special import betaln, log1mexp_exp, log_gamma_kernel
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
-
-HALF_LOG_TWO_PI = 0.5 * log(2 * pi)
 
 
 def _greatest(x: Variable) -> float:
@@ -41,6 +47,16 @@ class HalfNormal(Distribution):
 
     def density(self, x):
         return -0.5 * ew.sqr(x * (1.0 / self.sigma)) - (ew.log(self.sigma) + 0.5 * log(pi / 2))
+
+    def cumulative(self, x):
+        t = x / self.sigma * ROOT_HALF
+        return ew.switch(t < 0.5, ew.log(ew.erf(t)), ew.log1p(-ew.erfc(t)))
+
+    def survival(self, x):
+        return ew.log_erfc(x / self.sigma * ROOT_HALF)
+
+    def quantile(self, q):
+        return self.sigma * normal_quantile(0.5 * q, 0.5 * (1.0 - q))
 
     def draw(self, rng, size, sigma):
         return np.abs(rng.normal(0.0, sigma, size))
@@ -75,6 +91,15 @@ class LogNormal(Distribution):
         log_x = ew.log(x)
         z = (log_x - self.mu) * (1.0 / self.sigma)
         return -0.5 * ew.sqr(z) - log_x - (ew.log(self.sigma) + HALF_LOG_TWO_PI)
+
+    def cumulative(self, x):
+        return log_normal_integral((ew.log(x) - self.mu) / self.sigma)
+
+    def survival(self, x):
+        return log_normal_integral((self.mu - ew.log(x)) / self.sigma)
+
+    def quantile(self, q):
+        return ew.exp(self.mu + self.sigma * quantile(q))
 
     def draw(self, rng, size, mu, sigma):
         return rng.lognormal(mu, sigma, size)
@@ -455,6 +480,30 @@ class Wald(Distribution):
         y = x - self.alpha
         distance = ew.sqr((y - self.mu) / self.mu) / y
         return 0.5 * ew.log(self.lam) - HALF_LOG_TWO_PI - 1.5 * ew.log(y) - 0.5 * self.lam * distance
+
+    def _distances(self, x):
+        y = x - self.alpha
+        root = ew.sqrt(self.lam / y)
+        return root * ((y - self.mu) / self.mu), root * (y / self.mu + 1.0)
+
+    def _lower_tail(self, near, far):
+        return ew.logaddexp(log_normal_integral(near), log_half_erfcx(far) - 0.5 * ew.sqr(near))
+
+    def _upper_tail(self, near, far):
+        """For near > 0, where both parts are small and the second is the smaller."""
+        above = ew.maximum(near, 0.0)
+        tail = log_half_erfcx(above)
+        return tail - 0.5 * ew.sqr(above) + ew.log1mexp(ew.minimum(log_half_erfcx(far) - tail, -1e-300))
+
+    def cumulative(self, x):
+        near, far = self._distances(x)
+        below = self._lower_tail(ew.minimum(near, 0.0), far)
+        return ew.switch(near > 0.0, ew.log1mexp(self._upper_tail(near, far)), below)
+
+    def survival(self, x):
+        near, far = self._distances(x)
+        beyond = ew.log1mexp(self._lower_tail(ew.minimum(near, 0.0), far))
+        return ew.switch(near > 0.0, self._upper_tail(near, far), beyond)
 
     def draw(self, rng, size, mu, lam, alpha):
         return alpha + rng.wald(mu, lam, size)

@@ -8,19 +8,23 @@ Distributions" (2nd edition, 1994 and 1995).
 
 from __future__ import annotations
 
-from math import log, pi
+from math import log, pi, sqrt
 
 import numpy as np
 
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.constraints import positive, real, unit
+from probgraph.distributions.normal_functions import (
+    HALF_LOG_TWO_PI,
+    log_half_erfcx,
+    log_normal_integral,
+    quantile,
+)
 from probgraph.distributions.parameters import Alternative
 from probgraph.distributions.special import betaln
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
-
-HALF_LOG_TWO_PI = 0.5 * log(2 * pi)
 
 
 class Normal(Distribution):
@@ -42,6 +46,15 @@ class Normal(Distribution):
     def density(self, x):
         z = (x - self.mu) * (1.0 / self.sigma)
         return -0.5 * ew.sqr(z) - (ew.log(self.sigma) + HALF_LOG_TWO_PI)
+
+    def cumulative(self, x):
+        return log_normal_integral((x - self.mu) / self.sigma)
+
+    def survival(self, x):
+        return log_normal_integral((self.mu - x) / self.sigma)
+
+    def quantile(self, q):
+        return self.mu + self.sigma * quantile(q)
 
     def draw(self, rng, size, mu, sigma):
         return rng.normal(mu, sigma, size)
@@ -276,6 +289,79 @@ class Logistic(Distribution):
 
     def variance(self):
         return (pi**2 / 3) * ew.sqr(self.s)
+
+
+class SkewNormal(Distribution):
+    """Skew normal: 2 φ(z) Φ(alpha z) / sigma, where z = (x - mu) / sigma, for all real x.
+
+    φ and Φ are the standard normal's density and integral. alpha is the skewness, real (0: none); mu the location, real;
+    sigma the scale, positive, or instead of it tau = 1 / sigma².
+    Azzalini, "A class of distributions which includes the normal ones" (Scand. J. Statistics 1985).
+
+    >>> SkewNormal.dist(alpha=0.0, mu=0.0, sigma=1.0).logp(0.0).eval()
+    array(-0.91893853)
+    """
+
+    params = {"alpha": real, "mu": real, "sigma": positive}
+    defaults = {"alpha": 1.0, "mu": 0.0, "sigma": 1.0}
+    alternatives = (
+        Alternative(
+            {"alpha": real, "mu": real, "tau": positive},
+            lambda alpha, mu, tau: {"alpha": alpha, "mu": mu, "sigma": tau**-0.5},
+        ),
+    )
+    support = real
+
+    def density(self, x):
+        z = (x - self.mu) * (1.0 / self.sigma)
+        constant = ew.log(self.sigma) + (HALF_LOG_TWO_PI - log(2.0))
+        return -0.5 * ew.sqr(z) + log_normal_integral(self.alpha * z) - constant
+
+    def draw(self, rng, size, alpha, mu, sigma):
+        # One normal, with its sign given by another: the sign is kept where the other is below alpha times it.
+        z = rng.normal(size=size)
+        return mu + sigma * np.where(rng.normal(size=size) < alpha * z, z, -z)
+
+    def mean(self):
+        return self.mu + self.sigma * self._shift()
+
+    def variance(self):
+        return ew.sqr(self.sigma) * (1.0 - ew.sqr(self._shift()))
+
+    def _shift(self):
+        return sqrt(2 / pi) * self.alpha / ew.sqrt(1.0 + ew.sqr(self.alpha))
+
+
+class ExGaussian(Distribution):
+    """A Normal plus an Exponential: exp(s (s / 2 - z)) Φ(z - s) / nu, z = (x - mu) / sigma, s = sigma / nu, for all real x.
+
+    Φ is the standard normal's integral. mu and sigma are the normal's mean and standard deviation, real and positive; nu
+    is the exponential's mean, positive. Luce, "Response Times" (1986), appendix.
+
+    >>> ExGaussian.dist(mu=0.0, sigma=1.0, nu=1.0).logp(0.0).eval()
+    array(-1.34102165)
+    """
+
+    params = {"mu": real, "sigma": positive, "nu": positive}
+    defaults = {"mu": 0.0}
+    support = real
+
+    def density(self, x):
+        z, s = (x - self.mu) * (1.0 / self.sigma), self.sigma / self.nu
+        u = s - z
+        # Two ways to write it, each without large parts that cancel on its side.
+        left = -0.5 * ew.sqr(z) + log_half_erfcx(ew.maximum(u, 0.0))
+        right = s * (0.5 * s - z) + log_normal_integral(-ew.minimum(u, 0.0))
+        return ew.switch(u > 0.0, left, right) - ew.log(self.nu)
+
+    def draw(self, rng, size, mu, sigma, nu):
+        return rng.normal(mu, sigma, size) + rng.exponential(nu, size)
+
+    def mean(self):
+        return self.mu + self.nu
+
+    def variance(self):
+        return ew.sqr(self.sigma) + ew.sqr(self.nu)
 
 
 class Flat(Distribution):

@@ -119,17 +119,19 @@ def tail_errors(cls: type[Distribution], params: dict[str, Any]) -> Errors | Non
     if row(cls).cdf is None:
         return None
     points, errors, dist = inside(cls, params), Errors(), cls.dist(**params)
-    for kernel, exact in ((dist.logcdf, row(cls).cdf), (dist.logccdf, row(cls).ccdf)):
+    both = (row(cls).cdf, row(cls).ccdf)
+    for kernel, exact, other in ((dist.logcdf, *both), (dist.logccdf, *both[::-1])):
         got = np.broadcast_to(kernel(points).eval(), points.shape)
         for x, value in zip(points, got, strict=True):
-            with mp.workdps(400):
 
-                def log_of(x, _exact=exact, **params):
-                    part = _exact(x, **params)
-                    return mp.log(part) if part > 0 else -mp.inf
+            def log_of(x, _exact=exact, _other=other, **params):
+                part = _exact(x, **params)
+                return (
+                    -mp.inf if part <= 0 else mp.log(part) if part < 0.5 else mp.log1p(-_other(x, **params))
+                )
 
-                true = log_of(mp.mpf(float(x)), **exactly(params))
-                errors.add((kernel.__name__, x), value, true, condition(log_of, x, params))
+            true = log_of(mp.mpf(float(x)), **exactly(params))
+            errors.add((kernel.__name__, x), value, true, condition(log_of, x, params))
     return errors
 
 
@@ -140,12 +142,11 @@ def quantile_errors(cls: type[Distribution], params: dict[str, Any]) -> Errors |
     errors = Errors()
     found = np.broadcast_to(cls.dist(**params).icdf(np.array(QUANTILES)).eval(), len(QUANTILES))
     for q, x in zip(QUANTILES, found, strict=True):
-        with mp.workdps(400):
-            exact = row(cls).cdf if q < 0.5 else row(cls).ccdf
-            wanted = mp.mpf(q) if q < 0.5 else 1 - mp.mpf(q)
-            at = mp.mpf(float(x))
-            got = exact(at, **exactly(params))
-            allowed = RELATIVE * wanted + 4 * EPS * (condition(exact, x, params) + (q if q > 0.5 else 0))
+        exact = row(cls).cdf if q < 0.5 else row(cls).ccdf
+        wanted = mp.mpf(q) if q < 0.5 else 1 - mp.mpf(q)
+        at = mp.mpf(float(x))
+        got = exact(at, **exactly(params))
+        allowed = RELATIVE * wanted + 4 * EPS * (condition(exact, x, params) + (q if q > 0.5 else 0))
         if abs(x) < 1e-300 and got < wanted:
             continue  # the quantile is too small for a double
         if not abs(got - wanted) <= allowed:

@@ -46,6 +46,33 @@ def _normal(x, mu, sigma):
     return -(((x - mu) / sigma) ** 2) / 2 - mp.log(sigma) - mp.log(2 * mp.pi) / 2
 
 
+def _normal_below(x, mu, sigma):
+    return mp.erfc((mu - x) / sigma / mp.sqrt(2)) / 2
+
+
+def _skew_normal(x, alpha, mu, sigma):
+    return mp.log(2) + _normal(x, mu, sigma) + mp.log(_normal_below(alpha * (x - mu) / sigma, 0, 1))
+
+
+def _exgaussian(x, mu, sigma, nu):
+    z, s = (x - mu) / sigma, sigma / nu
+    return s * (s / 2 - z) + mp.log(_normal_below(z - s, 0, 1)) - mp.log(nu)
+
+
+def _wald_below(x, mu, lam, alpha):
+    y = x - alpha
+    root = mp.sqrt(lam / y)
+    back = mp.exp(2 * lam / mu) * _normal_below(-root * (y / mu + 1), 0, 1)
+    return _normal_below(root * (y / mu - 1), 0, 1) + back
+
+
+def _wald_above(x, mu, lam, alpha):
+    y = x - alpha
+    root = mp.sqrt(lam / y)
+    back = mp.exp(2 * lam / mu) * _normal_below(-root * (y / mu + 1), 0, 1)
+    return _normal_below(-root * (y / mu - 1), 0, 1) - back
+
+
 def _student(x, nu, mu, sigma):
     z = (x - mu) / sigma
     constant = mp.loggamma((nu + 1) / 2) - mp.loggamma(nu / 2) - mp.log(nu * mp.pi) / 2 - mp.log(sigma)
@@ -135,6 +162,11 @@ def _frechet(x, alpha, s, m):
 def _gev_t(x, mu, sigma, xi):
     z = (x - mu) / sigma
     return mp.exp(-z) if xi == 0 else (1 + xi * z) ** (-1 / xi)
+
+
+def _gpd_below(x, mu, sigma, xi):
+    z = (x - mu) / sigma
+    return -mp.expm1(-z if xi == 0 else -mp.log1p(xi * z) / xi)
 
 
 def _gev(x, mu, sigma, xi):
@@ -237,6 +269,8 @@ TABLE: dict[str, Row] = {
         (),
         _normal,
         lambda mu, sigma: st.norm(mu, sigma),
+        _normal_below,
+        lambda x, mu, sigma: _normal_below(-x, -mu, sigma),
         alternatives=(({"mu": 1.0, "tau": 0.25}, {"mu": 1.0, "sigma": 2.0}),),
     ),
     "HalfNormal": Row(
@@ -245,6 +279,8 @@ TABLE: dict[str, Row] = {
         (-1e-300, -1.0),
         lambda x, sigma: _normal(x, 0, sigma) + mp.log(2),
         lambda sigma: st.halfnorm(0, sigma),
+        lambda x, sigma: mp.erf(x / sigma / mp.sqrt(2)),
+        lambda x, sigma: mp.erfc(x / sigma / mp.sqrt(2)),
         alternatives=(({"tau": 4.0}, {"sigma": 0.5}),),
     ),
     "LogNormal": Row(
@@ -253,6 +289,8 @@ TABLE: dict[str, Row] = {
         (0.0, -1.0),
         lambda x, mu, sigma: _normal(mp.log(x), mu, sigma) - mp.log(x),
         lambda mu, sigma: st.lognorm(sigma, 0, float(mp.e**mu)),
+        lambda x, mu, sigma: _normal_below(mp.log(x), mu, sigma),
+        lambda x, mu, sigma: _normal_below(-mp.log(x), -mu, sigma),
         alternatives=(({"mu": 1.0, "tau": 4.0}, {"mu": 1.0, "sigma": 0.5}),),
     ),
     "StudentT": Row(
@@ -371,6 +409,31 @@ TABLE: dict[str, Row] = {
         (),
         _moyal,
         lambda mu, sigma: st.moyal(mu, sigma),
+        lambda x, mu, sigma: mp.erfc(mp.exp(-(x - mu) / sigma / 2) / mp.sqrt(2)),
+        lambda x, mu, sigma: mp.erf(mp.exp(-(x - mu) / sigma / 2) / mp.sqrt(2)),
+    ),
+    "SkewNormal": Row(
+        (
+            {"alpha": 0.0, "mu": 0.0, "sigma": 1.0},
+            {"alpha": 3.0, "mu": -3.0, "sigma": 0.2},
+            {"alpha": -40.0, "mu": 1.0, "sigma": 20.0},
+        ),
+        REAL_LINE,
+        (),
+        _skew_normal,
+        lambda alpha, mu, sigma: st.skewnorm(alpha, mu, sigma),
+        alternatives=(({"alpha": 3.0, "mu": 1.0, "tau": 4.0}, {"alpha": 3.0, "mu": 1.0, "sigma": 0.5}),),
+    ),
+    "ExGaussian": Row(
+        (
+            {"mu": 0.0, "sigma": 1.0, "nu": 1.0},
+            {"mu": -3.0, "sigma": 0.2, "nu": 5.0},
+            {"mu": 1.0, "sigma": 20.0, "nu": 0.001},
+        ),
+        (-1e4, -30.0, -1.3, 0.0, 1e-10, 0.3, 2.0, 50.0, 1e4),
+        (),
+        _exgaussian,
+        lambda mu, sigma, nu: st.exponnorm(nu / sigma, mu, sigma),
     ),
     "HalfStudentT": Row(
         ({"nu": 3.0, "sigma": 36.0}, {"nu": 0.3, "sigma": 1.0}, {"nu": 50.0, "sigma": 0.1}),
@@ -433,6 +496,8 @@ TABLE: dict[str, Row] = {
         (0.0, -2.0),
         _wald,
         lambda mu, lam, alpha: st.invgauss(mu / lam, alpha, lam),
+        _wald_below,
+        _wald_above,
         alternatives=(
             ({"mu": 2.0, "phi": 1.5, "alpha": 0.0}, {"mu": 2.0, "lam": 3.0, "alpha": 0.0}),
             ({"lam": 3.0, "phi": 1.5}, {"mu": 2.0, "lam": 3.0}),
@@ -477,7 +542,7 @@ TABLE: dict[str, Row] = {
         (-3.0,),
         lambda x, mu, sigma, xi: (1 + xi) * mp.log(_gev_t(x, mu, sigma, xi)) - mp.log(sigma),
         lambda mu, sigma, xi: st.genpareto(xi, mu, sigma),
-        lambda x, mu, sigma, xi: 1 - _gev_t(x, mu, sigma, xi),
+        _gpd_below,
         lambda x, mu, sigma, xi: _gev_t(x, mu, sigma, xi),
     ),
     "Triangular": Row(
@@ -509,6 +574,8 @@ TABLE: dict[str, Row] = {
         (-0.1, 0.0, 1.0, 1.1),
         _logit_normal,
         None,
+        lambda x, mu, sigma: _normal_below(mp.log(x / (1 - x)), mu, sigma),
+        lambda x, mu, sigma: _normal_below(mp.log((1 - x) / x), -mu, sigma),
         alternatives=(({"mu": 1.0, "tau": 4.0}, {"mu": 1.0, "sigma": 0.5}),),
     ),
     "LogUniform": Row(

@@ -168,7 +168,8 @@ def test_the_density_is_normalised(cls, params):
         mass = np.exp(dist.logp(np.arange(low, high + 1)).eval()).sum()
         assert abs(mass - 1) < 1e-8
         return
-    x = np.asarray(frozen.ppf(np.linspace(0.001, 0.999, 20001)))
+    knots = np.linspace(0.001, 0.999, 401)  # SciPy's quantiles are slow where it has no formula for them
+    x = np.interp(np.linspace(0.001, 0.999, 20001), knots, np.asarray(frozen.ppf(knots)))
     density = np.exp(dist.logp(x).eval())
     assert abs(np.trapezoid(density, x) - 0.998) < 2e-3
 
