@@ -163,20 +163,20 @@ def _compile(model: Model, options: Mapping[str, Any], var_names: Sequence[str] 
     began = time.perf_counter()
     with ThreadPoolExecutor(2, "compile") as pool:
         kernel = pool.submit(prepare)
-        layout, logp, gradients = density_graphs(model)
+        graphs = density_graphs(model)
         built = time.perf_counter()
         results = pool.submit(
             Results,
             model,
-            layout,
+            graphs.layout,
             var_names,
             options.get("log_likelihood", False),
             options.get("include_transformed", False),
         )
-        density = compiled_density(layout, logp, gradients)
+        density = compiled_density(graphs)
         finished = results.result()
         kernel.result()
-    return _Compiled(density, layout, finished, built - began, time.perf_counter() - built)
+    return _Compiled(density, graphs.layout, finished, built - began, time.perf_counter() - built)
 
 
 def _checked_options(idata_kwargs: Mapping[str, Any] | None) -> dict[str, Any]:

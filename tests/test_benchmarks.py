@@ -25,6 +25,7 @@ from benchmarks.workloads import WORKLOADS, by_name
 from probgraph.engine import toolchain
 from probgraph.engine.graph import FunctionGraph
 from probgraph.engine.run_graph import numpy_function
+from probgraph.model.layout import Layout
 from probgraph.model.log_density import compiled_density, density_graphs, log_density
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -103,14 +104,16 @@ def test_every_workload_has_a_model_whose_c_is_its_numpy_and_whose_gradient_is_i
     if not workload.is_there:
         pytest.skip(f"the data set {workload.needs} is not here (POSTERIORDB)")
     model = workload.probgraph(pg, engine, T, workload.data())
-    layout, logp, gradients = density_graphs(model)
-    density = compiled_density(layout, logp, gradients)
+    graphs = density_graphs(model)
+    density, layout = compiled_density(graphs), Layout(graphs.roots)
     random = np.random.default_rng(2)
     q = random.normal(size=layout.dim) * workload.spread
     value, gradient = density(q)
     assert np.isfinite(value) and np.isfinite(gradient).all()
 
-    expected, *parts = numpy_function(FunctionGraph(layout.values, [logp, *gradients]))(layout.arrays(q))
+    expected, *parts = numpy_function(FunctionGraph(graphs.roots, [graphs.logp, *graphs.gradients]))(
+        layout.arrays(q)
+    )
     expected_gradient = np.concatenate([np.ravel(part) for part in parts])
     assert value == pytest.approx(float(expected), rel=1e-10)
     assert gradient == pytest.approx(expected_gradient, rel=1e-10, abs=1e-10 * np.abs(gradient).max())

@@ -101,7 +101,8 @@ class _Stage:
 
 
 def _staged(loop: For, columns: Columns | None) -> For | None:
-    if loop.serial or loop.step != 1:
+    few = isinstance(loop.stop, Literal) and loop.stop.value < _FEWEST
+    if loop.serial or loop.step != 1 or few:
         return None
     first, stop = Name(f"{loop.variable}_block"), Name(f"{loop.variable}_stop")
     place = loops.subtract(Name(loop.variable), first)

@@ -265,11 +265,15 @@ def softmax(x: Any, axis: Axis = None) -> Variable:
 
 
 def log_softmax(x: Any, axis: Axis = None) -> Variable:
-    """The logarithm of `softmax`, exact where that is too small to be a number."""
+    """The logarithm of `softmax`, exact where that is too small to be a number, and where it is nearly 1."""
     x = as_variable(x)
     axis = -1 if axis is None else axis
     shifted = x - zero_grad(reduce.max(x, axis, keepdims=True))
-    return shifted - ew.log(reduce.sum(ew.exp(shifted), axis, keepdims=True))
+    # The sum of exponentials less the 1 that the largest contributes: expm1 is 0 there, with the same slope.
+    largest = ew.eq(shifted, 0)
+    others = reduce.sum(ew.switch(largest, ew.expm1(shifted), ew.exp(shifted)), axis, keepdims=True)
+    ties = ew.cast(reduce.sum(largest, axis, keepdims=True) - 1, shifted.dtype)
+    return shifted - ew.log1p(others + ties)
 
 
 def relu(x: Any, alpha: Any = 0) -> Variable:

@@ -39,12 +39,19 @@ def rolled(outputs: Sequence[Variable]) -> list[Variable]:
     scalars = (node for node in FunctionGraph([], outputs).toposort() if _is_scalar(node))
     if sum(1 for _ in zip(scalars, range(WORTH_SEARCHING), strict=False)) < WORTH_SEARCHING:
         return list(outputs)
-    return _Rolling(rebuild(outputs)).outputs()
+    return _Rolling(rebuild(outputs, each=_number)).outputs()
 
 
 def _is_scalar(node: Apply) -> bool:
     """Whether a node makes a number of numbers."""
     return isinstance(node.op, ew.Elementwise) and node.out.ndim == 0
+
+
+def _number(node: Apply) -> list[Variable] | None:
+    """The constant that a scalar of constants is: alike terms differ in their numbers, not in how they come about."""
+    if not _is_scalar(node) or not all(isinstance(v, Constant) for v in node.inputs):
+        return None
+    return [tensor_constant(node.op.numpy(*(v.data for v in node.inputs)), node.out.dtype)]
 
 
 @dataclass

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from probgraph.engine.graph import Variable
+from probgraph.engine.rolling import FEWEST
+from probgraph.engine.types import TensorType
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,3 +61,22 @@ class Layout:
     def arrays(self, q: np.ndarray) -> list[np.ndarray]:
         """q (dim,) as one array for each value variable."""
         return [q[slot.start : slot.stop].reshape(slot.shape) for slot in self.slots]
+
+    def roots(self) -> tuple[list[Variable], dict[Variable, Variable]]:
+        """What a density of q may be a function of: the value variables, but many scalars in a row as one vector.
+
+        Also what then stands for each of those scalars. One vector is one node for a compiler, whatever its length.
+        """
+        roots: list[Variable] = []
+        replaced: dict[Variable, Variable] = {}
+        for scalars, slots in itertools.groupby(
+            self.slots, lambda s: s.shape == () and s.value.dtype == "float64"
+        ):
+            values = [slot.value for slot in slots]
+            if not scalars or len(values) < FEWEST:
+                roots.extend(values)
+                continue
+            together = TensorType("float64", (len(values),))(f"{values[0].name} to {values[-1].name}")
+            roots.append(together)
+            replaced.update((v, together[k]) for k, v in enumerate(values))
+        return roots, replaced

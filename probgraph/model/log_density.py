@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from probgraph.engine.autodiff import grad
 from probgraph.engine.compiled import compile_density, compile_rows
-from probgraph.engine.graph import FunctionGraph, Variable, garbage_kept
+from probgraph.engine.graph import FunctionGraph, Variable, garbage_kept, rebuild
 from probgraph.engine.rewrite import run_passes
 from probgraph.engine.rolling import rolled
-from probgraph.engine.rules import FAST_RUN
+from probgraph.engine.rules import FAST_RUN, stabilized
 from probgraph.engine.run_graph import numpy_function
 from probgraph.engine.toolchain import NoCompilerError
 from probgraph.model.layout import Layout
@@ -48,18 +49,32 @@ def log_density(model: Densities, jacobian: bool = True) -> tuple[LogDensity, La
     Raises ValueError for a model without free variables, NotImplementedError for discrete ones.
     """
     graphs = density_graphs(model, jacobian)
-    return compiled_density(*graphs), graphs[0]
+    return compiled_density(graphs), graphs.layout
 
 
-def density_graphs(model: Densities, jacobian: bool = True) -> tuple[Layout, Variable, list[Variable]]:
-    """The layout of q, the log density and its gradients by the value variables, as graphs."""
+@dataclass(frozen=True)
+class DensityGraphs:
+    """A log density and its gradients by the roots, which lie one after another in q as `layout` says."""
+
+    layout: Layout
+    roots: list[Variable]
+    logp: Variable
+    gradients: list[Variable]
+
+
+def density_graphs(model: Densities, jacobian: bool = True) -> DensityGraphs:
+    """The log density of a model with its gradients as graphs."""
     refuse_without_gradient(model)
     layout = Layout(model.value_vars)
     with garbage_kept():
-        (logp,) = rolled([model.logp(jacobian=jacobian)])
+        roots, replaced = layout.roots()
+        (logp,) = rolled(rebuild([model.logp(jacobian=jacobian)], replaced))
         if logp.dtype != "float64":
             logp = logp.astype("float64")
-        return layout, logp, grad(logp, layout.values, disconnected_inputs="ignore", add_names=False)
+        # The gradient is that of the stable form: the value is computed from the same one, not from another beside it.
+        logp = stabilized([logp])[logp]
+        gradients = grad(logp, roots, disconnected_inputs="ignore", add_names=False)
+    return DensityGraphs(layout, roots, logp, gradients)
 
 
 def refuse_without_gradient(model: Densities) -> None:
@@ -79,13 +94,13 @@ def refuse_without_gradient(model: Densities) -> None:
         )
 
 
-def compiled_density(layout: Layout, logp: Variable, gradients: Sequence[Variable]) -> LogDensity:
+def compiled_density(graphs: DensityGraphs) -> LogDensity:
     """The density compiled to C; in NumPy, with a warning, where that cannot be."""
     try:
-        compiled = compile_density(layout.values, logp, gradients)
+        compiled = compile_density(graphs.roots, graphs.logp, graphs.gradients)
     except (NoCompilerError, NotImplementedError) as error:
         _warn(error)
-        return _python_density(layout, logp, gradients)
+        return _python_density(graphs)
     return LogDensity(compiled.dim, compiled.address, compiled.new_data, keep_alive=compiled)
 
 
@@ -115,18 +130,19 @@ def value_function(
     return lambda point: [column[0] for column in rows(layout.vector(point)[None])]
 
 
-def _python_density(layout: Layout, logp: Variable, gradients: Sequence[Variable]) -> LogDensity:
-    run = numpy_function(FunctionGraph(layout.values, run_passes([logp, *gradients], FAST_RUN)))
+def _python_density(graphs: DensityGraphs) -> LogDensity:
+    run = numpy_function(FunctionGraph(graphs.roots, run_passes([graphs.logp, *graphs.gradients], FAST_RUN)))
+    places = Layout(graphs.roots)
 
     def density(q: np.ndarray) -> tuple[float, np.ndarray]:
         try:
             with np.errstate(all="ignore"):
-                value, *parts = run(layout.arrays(q))
+                value, *parts = run(places.arrays(q))
         except np.linalg.LinAlgError:  # a matrix without a Cholesky factor: compiled, this is "not here" too
-            return -np.inf, np.full(layout.dim, np.nan)
+            return -np.inf, np.full(places.dim, np.nan)
         return float(value), np.concatenate([np.ravel(part) for part in parts])
 
-    return LogDensity.from_python(density, layout.dim)
+    return LogDensity.from_python(density, places.dim)
 
 
 def _warn(error: NoCompilerError | NotImplementedError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mpmath as mp
 import numpy as np
 import pytest
 import scipy.special
@@ -315,3 +316,17 @@ def test_crossentropies():
     np.testing.assert_allclose(
         value(T.nnet.sigmoid_binary_crossentropy(m, 1.0), m=logits), [[800, np.log(2), 0]]
     )
+
+
+def test_log_softmax_keeps_the_digits_of_what_is_nearly_0():
+    x = T.dvector("x")
+    y = T.log_softmax(x)
+    run = function([x], [y, T.grad(y[0], x)])
+    for at in ([100.0, 0.0], [30.0, 0.0, -30.0], [1e8, 1e8 - 40.0], [2.0, 2.0, 1.0], [-800.0, 5.0], [3.0]):
+        value, slope = run(at)
+        with mp.workdps(60):
+            total = sum(mp.exp(mp.mpf(v)) for v in at)
+            expected = [float(mp.mpf(v) - mp.log(total)) for v in at]
+            slopes = [(k == 0) - float(mp.exp(mp.mpf(v)) / total) for k, v in enumerate(at)]
+        np.testing.assert_allclose(value, expected, rtol=1e-14, atol=1e-300)
+        np.testing.assert_allclose(slope, slopes, rtol=1e-13, atol=1e-15)

@@ -76,7 +76,8 @@ def test_row_blocks_change_no_value():
         data = np.random.default_rng(rows).normal(size=(rows, columns)) * 0.1
         plain = run(program(softplus_like_rows(rows, columns), rows, columns), [data])[0]
         staged = in_blocks(softplus_like_rows(rows, columns))
-        assert any(isinstance(s, Local) for s in walk_statements(staged))
+        # A few rows are no block.
+        assert any(isinstance(s, Local) for s in walk_statements(staged)) == (rows >= 8)
         np.testing.assert_allclose(run(program(staged, rows, columns), [data])[0], plain, 1e-12)
         weights = np.exp(data.sum(1)) * data[:, 0] if rows else np.zeros(0)
         np.testing.assert_allclose(plain, np.full(columns, weights.sum()), 1e-12)

@@ -13,8 +13,12 @@ from probgraph.engine import toolchain
 from probgraph.engine.compiled import compile_rows
 from probgraph.engine.config import config
 from probgraph.engine.graph import toposort
+from probgraph.engine.op import Loop
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops.linalg import cholesky
+from probgraph.engine.rewrite import run_passes
+from probgraph.engine.rules import FAST_RUN
+from probgraph.engine.scanning import scan
 from probgraph.model import log_density as module
 from probgraph.model.checks import explanation, term_values
 from probgraph.model.layout import Layout
@@ -368,3 +372,46 @@ def test_a_model_without_elements():
         pg.Normal("x", shape=0)
     with pytest.raises(ValueError, match=r"the free variables \(x\) have no elements"):
         log_density(model)
+
+
+def test_many_scalars_are_one_root_and_the_density_is_the_same(monkeypatch):
+    def chain():
+        with pg.Model() as model:
+            before = pg.Normal("first", 0, 1, shape=2)[0]
+            for k in range(40):
+                before = (
+                    pg.Normal(f"x{k}", 0.5 * before, 1 + 0.01 * k)
+                    if k % 2
+                    else pg.Exponential(f"x{k}", 1 + pg.math.exp(0.1 * before))
+                )
+            pg.Normal("last", before, 1, shape=3)
+        return model
+
+    graphs = module.density_graphs(chain())
+    assert [v.type.shape for v in graphs.roots] == [(2,), (40,), (3,)]
+    q = np.random.default_rng(0).normal(size=45) * 0.3
+    value, gradient = module.compiled_density(graphs)(q)
+    monkeypatch.setattr(module, "rolled", lambda outputs: outputs)
+    monkeypatch.setattr(Layout, "roots", lambda self: (self.values, {}))
+    plain = module.density_graphs(chain())
+    assert len(plain.roots) == 42
+    expected, slopes = module.compiled_density(plain)(q)
+    np.testing.assert_allclose(value, expected, rtol=1e-12)
+    np.testing.assert_allclose(gradient, slopes, rtol=1e-11)
+
+
+def test_a_loop_in_the_density_runs_once_for_value_and_gradient():
+    y = np.random.default_rng(0).normal(size=50)
+    with pg.Model() as model:
+        logits = pg.Normal("logits", 0, 1, shape=(3, 3))
+        move = pg.math.log_softmax(logits, axis=1)
+        states, _ = scan(
+            lambda now, before, move: pg.math.logsumexp(before[:, None] + move, axis=0) + now,
+            sequences=[pg.math.stack([y, -y, 2 * y], axis=1)],
+            outputs_info=[np.zeros(3)],
+            non_sequences=[move],
+        )
+        pg.Potential("p", pg.math.logsumexp(states[-1]))
+    graphs = module.density_graphs(model)
+    outputs = run_passes([graphs.logp, *graphs.gradients], FAST_RUN)
+    assert sum(isinstance(node.op, Loop) for node in toposort(outputs)) == 2  # forward and back

@@ -187,7 +187,7 @@ betaincinv = _scipy(
 
 def _erfcx_slope(y: Variable, x: Variable) -> Variable:
     """Far out by the asymptotic series (DLMF 7.12.1), where the two parts are nearly the same."""
-    r = 1 / (x * x)
+    r = 1 / ew.sqr(ew.maximum(x, 30))
     far = r * (-1 + r * (1.5 + r * (-3.75 + r * (13.125 - r * 59.0625)))) / ROOT_PI
     return switch(x > 30, far, 2 * x * y - 2 / ROOT_PI)
 
@@ -244,13 +244,13 @@ hyp2f1 = _scipy(
 
 
 def gammau(a: Any, x: Any) -> Variable:
-    """The upper incomplete gamma function, not regularised: the integral of t^(a - 1) exp(-t) from x on."""
-    return gammaincc(a, x) * gamma(a)
+    """The upper incomplete gamma function, not regularised: the integral of t^(a - 1) exp(-t) from x on, a > 0."""
+    return exp(log(gammaincc(a, x)) + gammaln(a))
 
 
 def gammal(a: Any, x: Any) -> Variable:
-    """The lower incomplete gamma function, not regularised: the integral of t^(a - 1) exp(-t) up to x."""
-    return gammainc(a, x) * gamma(a)
+    """The lower incomplete gamma function, not regularised: the integral of t^(a - 1) exp(-t) up to x, a > 0."""
+    return exp(log(gammainc(a, x)) + gammaln(a))
 
 
 def chi2sf(x: Any, k: Any) -> Variable:
@@ -273,9 +273,9 @@ def multigammaln(a: Any, p: int) -> Variable:
 
 
 def poch(a: Any, m: Any) -> Variable:
-    """The rising factorial gamma(a + m) / gamma(a) (Pochhammer's symbol)."""
+    """The rising factorial gamma(a + m) / gamma(a) (Pochhammer's symbol), for positive a and a + m."""
     a = as_variable(a)
-    return gamma(a + m) / gamma(a)
+    return exp(gammaln(a + m) - gammaln(a))
 
 
 def entr(x: Any) -> Variable:
