@@ -37,7 +37,7 @@ from probgraph.engine.loops import (
 )
 from probgraph.engine.op import KernelCall, Loop, Pointwise, Reduction, Scatter
 from probgraph.engine.scalars import WORTH_STORING, Recorder, Scalars
-from probgraph.engine.tasks import Axis, Task, both_add, grouped
+from probgraph.engine.tasks import Axis, Task, earlier_writers, grouped
 from probgraph.engine.tidy import tidy
 
 #: the length assumed for an unknown one where only the order of loops is at stake
@@ -157,6 +157,7 @@ class _Level:
         self.defined_by: dict[Variable, list[Task]] = {}
         self.written_by: dict[str, list[Task]] = {}
         self.in_place: set[Variable] = set()
+        self._around: dict[Apply, set[Expr]] = {}
         house.levels.append(self)
         self._choose_tasks()
 
@@ -331,10 +332,8 @@ class _Level:
             behind = self._writers(v)
             for other in behind:
                 before[other] = len(behind) == 1 and other.kind in ("store", "copy", "reduce")
-        mine = self.written_by[self.buffer_of[task.variable]]
-        for other in mine[: mine.index(task)]:
-            if not both_add(other, task):
-                before[other] = False
+        for other in earlier_writers(self.written_by[self.buffer_of[task.variable]], task):
+            before[other] = False
         for other in self.tasks:
             made = self.table.made.get(other.node) if other.kind == "loop" else None
             if made is not None and other is not task and mentions_any(task.lengths, [made]):
@@ -368,13 +367,22 @@ class _Level:
             case "loop":
                 for v in task.node.inputs:
                     recorder.value(v, (Name("?"),) * v.ndim)
-        nodes = [] if task.node is None else [task.node]
         task.lengths = {
             *(axis.length for axis in task.axes),
             *recorder.told,
-            *(n for node in nodes for v in (*node.inputs, *node.outputs) for n in self.table.lengths(v)),
+            *self._lengths_around(task.node),
         }
         return list(recorder.reads)
+
+    def _lengths_around(self, node: Apply | None) -> set[Expr]:
+        """The lengths of all that a node reads and makes."""
+        if node is None:
+            return set()
+        found = self._around.get(node)
+        if found is None:
+            found = {n for v in (*node.inputs, *node.outputs) for n in self.table.lengths(v)}
+            self._around[node] = found
+        return found
 
     # -------------------------------------------------------------------------------- order and loops
 

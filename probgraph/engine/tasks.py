@@ -53,6 +53,23 @@ def both_add(a: Task, b: Task) -> bool:
     )
 
 
+def earlier_writers(tasks: Sequence[Task], task: Task) -> list[Task]:
+    """Of the tasks that write one array, in order, those that must be done before `task`.
+
+    Each waits for those just before it, and they for those before them. Additions do not wait for each other.
+    """
+    place = next(k for k, other in enumerate(reversed(tasks)) if other is task)
+    before = list(tasks[: len(tasks) - 1 - place])
+    while before and both_add(before[-1], task):
+        before.pop()
+    if not before:
+        return []
+    last = len(before) - 1
+    while last > 0 and both_add(before[last - 1], before[-1]):
+        last -= 1
+    return before[last:]
+
+
 @dataclass(eq=False)
 class Group:
     """Tasks that share a loop over `length`; None for what needs no loop."""
@@ -64,6 +81,7 @@ class Group:
 def grouped(tasks: Sequence[Task]) -> list[Group]:
     """Tasks in order, put together in loops as far as what they need of each other allows."""
     groups: list[Group] = []
+    place: dict[Group, int] = {}
     home: dict[Task, Group] = {}
     for task in tasks:
         earliest = 0
@@ -71,18 +89,21 @@ def grouped(tasks: Sequence[Task]) -> list[Group]:
         barred: list[Group] = []
         for other, fusible in task.needs:
             if other in home:
-                position = groups.index(home[other])
+                position = place[home[other]]
                 needed.append(home[other])
                 if not (fusible and _same_round(other, task)):
                     barred.append(home[other])
                     position += 1
                 earliest = max(earliest, position)
         length = task.remaining[0].length if task.remaining else None
-        group = next((g for g in groups[earliest:] if g.length == length), None)
+        group = next((groups[k] for k in range(earliest, len(groups)) if groups[k].length == length), None)
         if group is None and length is not None:
             group = _postponed(groups, needed, barred, length)
+            if group is not None:
+                place = {g: k for k, g in enumerate(groups)}
         if group is None:
             group = Group(length, [])
+            place[group] = len(groups)
             groups.append(group)
         group.tasks.append(task)
         home[task] = group
