@@ -6,16 +6,31 @@ to the real line with it (`transforms.py`).
 
 # ruff: noqa: F403  a new class is offered by standing in its file
 
-from probgraph.distributions import bounded, discrete, extremes, half_line, real_line, transforms
+from probgraph.distributions import (
+    bounded,
+    correlations,
+    count_vectors,
+    discrete,
+    extremes,
+    gaussian_vectors,
+    half_line,
+    real_line,
+    simplexes,
+    transforms,
+)
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.bounded import *
+from probgraph.distributions.correlations import *
+from probgraph.distributions.count_vectors import *
 from probgraph.distributions.discrete import *
 from probgraph.distributions.drawing import draw
 from probgraph.distributions.extremes import *
+from probgraph.distributions.gaussian_vectors import *
 from probgraph.distributions.half_line import *
 from probgraph.distributions.probabilities import icdf, logccdf, logcdf, logp
 from probgraph.distributions.random_variable import RandomVariable
 from probgraph.distributions.real_line import *
+from probgraph.distributions.simplexes import *
 
 __all__ = [
     *real_line.__all__,
@@ -23,6 +38,10 @@ __all__ = [
     *bounded.__all__,
     *extremes.__all__,
     *discrete.__all__,
+    *gaussian_vectors.__all__,
+    *simplexes.__all__,
+    *count_vectors.__all__,
+    *correlations.__all__,
     "Distribution",
     "RandomVariable",
     "draw",

@@ -194,7 +194,9 @@ class Distribution:
 
     def _batch_of(self, name: str, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         """The shape of a parameter without its event's axes."""
-        return shape[: len(shape) - self.params[name].event_ndim] if name in self.params else shape
+        sets = [self.params, *(a.params for a in self.alternatives)]
+        constraint = next((s[name] for s in sets if name in s), None)
+        return shape if constraint is None else shape[: len(shape) - constraint.event_ndim]
 
     def _repeat(self, who: str, shape: Any, size: Any) -> None:
         """Take in `shape`, or `size`: ValueError where the parameters do not broadcast to it."""

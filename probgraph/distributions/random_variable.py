@@ -55,6 +55,10 @@ class Registry(Protocol):
         """Take in a variable: free, or observed where `observed` is given."""
         ...
 
+    def add_deterministic(self, name: str, variable: Variable, dims: Any = None) -> Variable:
+        """Take in a value to be kept with the draws."""
+        ...
+
     def shape_of(self, name: str, dims: Any) -> tuple[int | None, ...]:
         """The lengths that these dims have."""
         ...

@@ -12,6 +12,7 @@ from typing import Any
 import mpmath as mp
 import numpy as np
 import scipy.stats as st
+from event_table import MODULES as ELSEWHERE
 
 import probgraph.distributions as pd
 from probgraph.distributions import Distribution
@@ -629,8 +630,9 @@ def _classes() -> list[type[Distribution]]:
     while queue:
         for sub in queue.pop().__subclasses__():
             if sub.__module__.startswith("probgraph."):
-                found.append(sub)
                 queue.append(sub)
+                if sub.__name__[0] != "_" and sub.__module__.rpartition(".")[2] not in ELSEWHERE:
+                    found.append(sub)
     return sorted(found, key=lambda c: c.__name__)
 
 

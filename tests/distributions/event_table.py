@@ -1,0 +1,242 @@
+"""One row for each distribution of vectors or matrices: parameters, points, and its log density in mpmath.
+
+The formulas are the textbooks', evaluated with 60 digits; they share nothing with the library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import mpmath as mp
+import numpy as np
+
+import probgraph.distributions as pd
+from probgraph.distributions import Distribution
+
+mp.mp.dps = 60
+
+
+@dataclass(frozen=True)
+class Row:
+    """`exact(x, **params)` is the log density in mpmath, of arrays of mpf; `bad` are parameters to be refused.
+
+    `directions` say for a parameter, or x, along which arrays of its own shape it may move; any, if not there.
+    `options` are handed over as they are.
+    """
+
+    params: tuple[dict[str, Any], ...]
+    points: Callable[..., list[Any]]
+    outside: Callable[..., list[Any]]
+    exact: Callable[..., Any]
+    bad: tuple[dict[str, Any], ...]
+    directions: dict[str, Callable[[np.ndarray], np.ndarray]] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    #: parameters that are integers
+    counts: tuple[str, ...] = ()
+
+
+def exactly(a: Any) -> Any:
+    """Numbers as mpf, arrays as arrays of mpf."""
+    return (
+        np.vectorize(lambda v: mp.mpf(float(v)), otypes=[object])(a)[()] if np.ndim(a) else mp.mpf(float(a))
+    )
+
+
+def matrix(a: Any) -> Any:
+    return mp.matrix(np.asarray(a).tolist())
+
+
+def lgamma(a: Any) -> Any:
+    return mp.loggamma(a)
+
+
+RNG = np.random.default_rng(20240607)
+
+
+def covariance(n: int) -> np.ndarray:
+    a = RNG.normal(size=(n, n))
+    return a @ a.T + np.eye(n)
+
+
+def symmetric(a: np.ndarray) -> np.ndarray:
+    return a + a.swapaxes(-1, -2)
+
+
+def centred(a: np.ndarray) -> np.ndarray:
+    return a - a.mean(axis=-1, keepdims=True)
+
+
+def _cov(cov=None, tau=None, chol=None):
+    """The covariance, whatever it is given by."""
+    if chol is not None:
+        return matrix(chol) * matrix(chol).T
+    return matrix(cov) if tau is None else matrix(tau) ** -1
+
+
+def _distance(x, mu, cov):
+    delta = matrix([[v] for v in np.broadcast_to(x - mu, np.shape(x))])
+    return (delta.T * cov**-1 * delta)[0, 0]
+
+
+def _mv_normal(x, mu=0, **scale):
+    with mp.workdps(700):  # for matrices with scales far apart
+        cov = _cov(**scale)
+        return -(_distance(x, mu, cov) + mp.log(mp.det(cov)) + len(x) * mp.log(2 * mp.pi)) / 2
+
+
+def _dirichlet(x, a):
+    powers = sum((ai - 1) * mp.log(xi) for ai, xi in zip(a, x, strict=True) if ai != 1)
+    return lgamma(sum(a)) - sum(lgamma(ai) for ai in a) + powers
+
+
+def _multinomial(x, n, p):
+    arrangements = lgamma(n + 1) - sum(lgamma(xi + 1) for xi in x)
+    return arrangements + sum(xi * mp.log(pi) for xi, pi in zip(x, p, strict=True) if xi)
+
+
+def _lkj(chol_corr, eta):
+    """Stan's manual, 25.1: of the matrix's determinant, with the constant as a product of beta functions."""
+    n = len(chol_corr)
+    log_det = 2 * sum(mp.log(chol_corr[i][i]) for i in range(n))
+    constant = mp.mpf(0)
+    for k in range(1, n):
+        a = eta + mp.mpf(n - k - 1) / 2
+        constant += (2 * (eta - 1) + n - k) * (n - k) * mp.log(2) + (n - k) * mp.log(mp.beta(a, a))
+    return (eta - 1) * log_det - constant
+
+
+def _lkj_cholesky_cov(x, eta):
+    """The density of correlations and Exp(1) deviations, and the Jacobian of both by the places of the factor."""
+    n = 3
+    rows = [[x[0], 0, 0], [x[1], x[2], 0], [x[3], x[4], x[5]]]
+    s = [mp.sqrt(sum(v * v for v in row)) for row in rows]
+    corr = [[v / si for v in row] for row, si in zip(rows, s, strict=True)]
+    # Of the matrix by its factor's places: Π L_ii^(n - i); of factor and deviations by the covariance's factor.
+    by_factor = sum((n - 1 - i) * mp.log(corr[i][i]) for i in range(n))
+    by_rows = sum(mp.log(corr[i][i]) - i * mp.log(s[i]) for i in range(n))
+    return _lkj(corr, eta) + by_factor + by_rows - sum(s)
+
+
+S3, S2 = covariance(3), covariance(2)
+SCALES = np.diag([1e-100, 1.0, 1e100])
+NOT_POSITIVE = np.array([[1.0, 2.0], [2.0, 1.0]])
+VECTORS = [np.array([0.3, -1.2, 2.0]), np.zeros(3), np.array([1e5, -1e3, 7.0])]
+
+TABLE = {
+    "MvNormal": Row(
+        (
+            {"mu": np.array([0.5, -1.0, 2.0]), "cov": S3},
+            {"mu": np.array([0.5, -1.0, 2.0]), "tau": S3},
+            {"mu": np.array([0.5, -1.0, 2.0]), "chol": np.linalg.cholesky(S3)},
+            {"mu": 0.0, "cov": np.array([[4.0]])},
+            {"mu": 0.0, "chol": SCALES @ np.linalg.cholesky(S3)},
+            {"mu": 1.0, "cov": np.eye(3)},
+            {"mu": np.zeros(2), "cov": S2},
+            {"mu": np.zeros(2), "tau": S2},
+            {"mu": np.zeros(2), "chol": np.linalg.cholesky(S2)},
+        ),
+        lambda mu, **scale: (
+            VECTORS
+            if "cov" in scale and len(scale["cov"]) == 3
+            else [v * np.diag(SCALES) for v in VECTORS[:2]]
+            if "chol" in scale and abs(scale["chol"][-1, -1]) > 1e50
+            else [v[: len(next(iter(scale.values())))] for v in VECTORS]
+        ),
+        lambda mu, **scale: [
+            np.full(len(next(iter(scale.values()))), bad) for bad in (np.inf, -np.inf, np.nan)
+        ],
+        _mv_normal,
+        (
+            {"mu": [0.0, 0.0], "cov": NOT_POSITIVE},
+            {"mu": [0.0, 0.0], "tau": NOT_POSITIVE},
+            {"mu": [0.0, 0.0], "cov": [[2.0, 1.0], [0.0, 2.0]]},
+            {"mu": [0.0, 0.0], "chol": [[1.0, 0.0], [0.0, -1.0]]},
+            {"mu": [0.0, 0.0], "chol": [[1.0, 1.0], [0.0, 1.0]]},
+            {"mu": [0.0, np.nan], "cov": np.eye(2)},
+            {"mu": [0.0, 0.0], "cov": [[np.nan, 0.0], [0.0, 1.0]]},
+            {"mu": np.zeros(3), "cov": np.eye(2)},
+            {"mu": 0.0, "cov": 2.0},
+        ),
+        {"cov": symmetric, "tau": symmetric, "chol": np.tril},
+    ),
+    "Dirichlet": Row(
+        (
+            {"a": np.array([0.3, 2.0, 5.0])},
+            {"a": np.array([1.0, 1.0])},
+            {"a": np.array([1e-3, 1e3, 0.5, 1.0])},
+        ),
+        lambda a: [
+            np.full(len(a), 1.0 / len(a)),
+            np.append(np.full(len(a) - 1, 1e-200), 1.0),
+            (np.arange(len(a)) + 0.5) / sum(np.arange(len(a)) + 0.5),
+        ],
+        lambda a: [
+            np.full(len(a), 0.9),
+            np.append(np.zeros(len(a) - 2), [-0.5, 1.5]),
+            np.full(len(a), np.nan),
+        ],
+        _dirichlet,
+        ({"a": [1.0, 0.0]}, {"a": [1.0, -1.0]}, {"a": [np.nan, 1.0]}),
+        {"x": centred},
+    ),
+    "Multinomial": Row(
+        (
+            {"n": 10.0, "p": np.array([0.2, 0.3, 0.5])},
+            {"n": 3.0, "p": np.array([0.0, 1.0, 0.0])},
+            {"n": 0.0, "p": np.array([0.5, 0.5])},
+            {"n": 1e9, "p": np.array([1e-9, 1 - 1e-9])},
+        ),
+        lambda n, p: (
+            [np.append(np.zeros(len(p) - 2), [n - n // 3, n // 3]) * 1.0]
+            if p[1] < 1
+            else [np.array([0.0, 3.0, 0.0])]
+        ),
+        lambda n, p: [
+            np.append(np.zeros(len(p) - 1), n + 1),
+            np.append(np.zeros(len(p) - 2), [-1.0, n + 1]),
+            np.append(np.zeros(len(p) - 2), [0.5, n - 0.5]),
+            np.full(len(p), np.nan),
+        ],
+        _multinomial,
+        (
+            {"n": -1, "p": [0.5, 0.5]},
+            {"n": 1.5, "p": [0.5, 0.5]},
+            {"n": 2, "p": [0.5, 0.6]},
+            {"n": 2, "p": [-0.5, 1.5]},
+        ),
+        {"p": centred},
+        counts=("n", "x"),
+    ),
+    "LKJCholeskyCov": Row(
+        ({"eta": 2.0}, {"eta": 1.0}, {"eta": 0.3}, {"eta": 1e6}),
+        lambda eta: [np.array([1.0, 0.3, 0.5, -2.0, 0.1, 1e-3]), np.array([1e-5, 0.0, 2.0, 0.0, 0.0, 3.0])],
+        lambda eta: [
+            np.array([1.0, 0.3, -0.5, -2.0, 0.1, 1e-3]),
+            np.zeros(6),
+            np.full(6, np.nan),
+            np.full(6, np.inf),
+        ],
+        _lkj_cholesky_cov,
+        ({"eta": 0.0}, {"eta": -1.0}, {"eta": 1.0, "n": 0}),
+        options={"n": 3, "sd_dist": pd.Exponential.dist(1.0)},
+    ),
+}
+
+MODULES = ("gaussian_vectors", "simplexes", "count_vectors", "correlations")
+
+
+def _classes() -> list[type[Distribution]]:
+    found, queue = [], [Distribution]
+    while queue:
+        for sub in queue.pop().__subclasses__():
+            queue.append(sub)
+            if sub.__module__.rpartition(".")[2] in MODULES and sub.__name__[0] != "_":
+                found.append(sub)
+    return sorted(found, key=lambda c: c.__name__)
+
+
+CLASSES = _classes()
+CASES = [(cls, params) for cls in CLASSES if cls.__name__ in TABLE for params in TABLE[cls.__name__].params]
+NAMES = [f"{cls.__name__}({', '.join(params)})" for cls, params in CASES]

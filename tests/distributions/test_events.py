@@ -1,0 +1,176 @@
+"""Every distribution of vectors and matrices against the textbook's formula, differences, and its own draws."""
+
+from __future__ import annotations
+
+import mpmath as mp
+import numpy as np
+import pytest
+from event_table import CASES, CLASSES, NAMES, TABLE, exactly
+
+import probgraph as pg
+import probgraph.distributions as public
+from probgraph.engine.autodiff import grad
+from probgraph.engine.function import function
+from probgraph.engine.graph import Variable
+from probgraph.engine.op import as_variable
+from probgraph.engine.ops import reduce
+from probgraph.engine.types import TensorType
+
+each_case = pytest.mark.parametrize(("cls", "params"), CASES, ids=NAMES)
+each_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda c: c.__name__)
+
+
+def row(cls):
+    return TABLE[cls.__name__]
+
+
+def made(cls, params, **more):
+    return cls.dist(**{**row(cls).options, **params}, **more)
+
+
+def exact(cls, x, params):
+    return row(cls).exact(exactly(x), **{k: exactly(v) for k, v in params.items()})
+
+
+def root(name, like):
+    return Variable(TensorType("float64", np.shape(like)), name)
+
+
+def slope_along(cls, given, name, way):
+    with mp.workdps(300):
+        h = mp.mpf(10) ** -60
+        up, down = (row(cls).exact(**{**given, name: given[name] + s * h * way}) for s in (1, -1))
+        return (up - down) / (2 * h)
+
+
+@each_class
+def test_every_class_is_in_the_table_and_public(cls):
+    assert cls.__name__ in TABLE, f"{cls.__name__} needs a row in tests/distributions/event_table.py"
+    assert getattr(public, cls.__name__) is cls and getattr(pg, cls.__name__) is cls
+    assert cls.__doc__ and ">>>" in cls.__doc__
+
+
+@each_case
+def test_density_is_the_textbooks(cls, params):
+    points = row(cls).points(**params)
+    dist = made(cls, params)
+    assert dist.batch_shape == ()
+    together = dist.logp(np.stack(points)).eval()
+    for x, got in zip(points, together, strict=True):
+        true = exact(cls, x, params)
+        assert abs(mp.mpf(float(got)) - true) <= 1e-12 * max(1, abs(true)), (x, got, float(true))
+        np.testing.assert_allclose(dist.logp(x).eval(), got, rtol=1e-14, atol=1e-14)
+
+
+@each_case
+def test_outside_the_support_the_density_is_zero(cls, params):
+    dist = made(cls, params)
+    outside = row(cls).outside(**params)
+    x = root("x", outside[0])
+    logp = dist.logp(x)
+    assert [float(logp.eval(x=np.asarray(bad, dtype="float64"))) for bad in outside] == [-np.inf] * len(
+        outside
+    )
+
+
+@each_class
+def test_bad_parameters_are_refused(cls):
+    for bad in row(cls).bad:
+        with pytest.raises(ValueError, match=cls.__name__):
+            made(cls, bad)
+
+
+def _asymmetric(params):
+    """Whether the fault is in a triangle that is read of constants alone."""
+    cov, chol = params.get("cov", np.eye(2)), params.get("chol", np.eye(2))
+    return bool(np.any(np.tril(cov) != np.triu(cov).T) or np.any(np.triu(chol, 1)))
+
+
+@each_class
+def test_bad_parameters_that_are_graphs_have_no_density(cls):
+    tried = 0
+    for good in row(cls).params:
+        shapes = {k: np.shape(v) for k, v in good.items()}
+        alike = [bad for bad in row(cls).bad if {k: np.shape(v) for k, v in bad.items()} == shapes]
+        roots = {k: root(k, v) for k, v in good.items()}
+        logp = made(cls, roots).logp(row(cls).points(**good)[0])
+        for bad in alike:
+            value = logp.eval(**{k: np.asarray(v, dtype="float64") for k, v in bad.items()})
+            asymmetric = _asymmetric(bad)
+            nowhere = np.isnan(bad.get("mu", 0.0)).any()  # nan, as all that a location of nan makes
+            assert asymmetric or (np.isnan(value) if nowhere else value == -np.inf), bad
+            tried += not asymmetric
+    assert tried
+
+
+@each_case
+def test_gradients_are_the_differences(cls, params):
+    """In x and in each parameter along a direction that it may move in, compiled, against 60 digits."""
+    rng = np.random.default_rng(3)
+    x = np.asarray(row(cls).points(**params)[0], dtype="float64")
+    given = {"x": x, **params}
+    moving = {k: v for k, v in given.items() if k not in row(cls).counts}
+    scale = {
+        k: 0.1 * np.where(np.asarray(v) == 0, 0.0 if k == "p" else 1.0, np.abs(v)) for k, v in moving.items()
+    }
+    ways = {k: rng.normal(size=np.shape(v)) * scale[k] for k, v in moving.items()}
+    ways = {k: np.asarray(row(cls).directions.get(k, lambda d: d)(d)) for k, d in ways.items()}
+    steps = {k: Variable(TensorType("float64", ()), f"step_{k}") for k in ways}
+    roots = {k: root(k, v) for k, v in given.items()}
+    moved = {k: v + steps[k] * as_variable(ways[k]) if k in steps else v for k, v in roots.items()}
+    at = moved.pop("x")
+    logp = reduce.sum(made(cls, moved).logp(at))
+    gradients = grad(logp, list(steps.values()), disconnected_inputs="ignore")
+    run = function([*roots.values(), *steps.values()], [logp, *gradients], on_unused_input="ignore")
+    value, *got = run(*[np.asarray(v, dtype="float64") for v in given.values()], *[0.0] * len(steps))
+    true = exact(cls, x, params)
+    assert abs(mp.mpf(float(value)) - true) <= 1e-12 * max(1, abs(true))
+    for (name, way), slope in zip(ways.items(), got, strict=True):
+        expected = slope_along(cls, {k: exactly(v) for k, v in given.items()}, name, exactly(way))
+        assert abs(mp.mpf(float(slope)) - expected) <= 1e-10 * max(1, abs(expected)), (
+            name,
+            slope,
+            float(expected),
+        )
+
+
+@each_case
+def test_draws_are_in_the_support_and_have_the_moments(cls, params):
+    count = 4000
+    dist = made(cls, params)
+    draws = dist.sample(count, random_seed=11)
+    assert draws.shape == (count, *dist.event_shape)
+    assert dist.support.holds(as_variable(draws.astype("float64"))).eval().all()
+    if dist.discrete:
+        assert draws.dtype == np.int64
+    assert np.isfinite(dist.logp(dist.support_point()).eval())
+    try:
+        mean, variance = (np.broadcast_to(m.eval(), dist.event_shape) for m in (dist.mean(), dist.variance()))
+    except NotImplementedError:
+        return
+    scale = np.where(variance > 0, np.sqrt(variance), 1.0)
+    z = (draws - mean) / scale
+    # Each within five standard errors, the variance's estimated from the draws themselves.
+    assert (abs(z.mean(axis=0)) <= 5 / np.sqrt(count) + 1e-6).all()
+    error = (z**2).std(axis=0) / np.sqrt(count)
+    wanted = np.where(variance > 0, 1.0, 0.0)
+    rare = variance < 1e-3 * abs(mean) ** 2 if dist.discrete else variance < 1e-5
+    assert (abs((z**2).mean(axis=0) - wanted) <= 5 * error + 1e-6)[~np.broadcast_to(rare, error.shape)].all()
+
+
+@each_case
+def test_batches_of_parameters_and_of_draws(cls, params):
+    dist = made(cls, params, size=(2, 3))
+    assert dist.batch_shape == (2, 3)
+    draws = dist.sample(4, random_seed=1)
+    assert draws.shape == (4, 2, 3, *dist.event_shape)
+    one = made(cls, params)
+    np.testing.assert_allclose(dist.logp(draws).eval(), one.logp(draws).eval(), rtol=1e-13)
+    each = {
+        k: np.broadcast_to(v, getattr(one, k, v).type.shape if k in cls.params else np.shape(v))
+        for k, v in params.items()
+    }
+    many = {k: np.stack([np.asarray(v, dtype="float64")] * 2)[:, None] for k, v in each.items()}
+    batched = made(cls, many, size=(2, 3))
+    assert batched.sample(4, random_seed=1).shape == draws.shape
+    np.testing.assert_allclose(batched.logp(draws).eval(), one.logp(draws).eval(), rtol=1e-12)

@@ -1,0 +1,104 @@
+"""Vectors and matrices as free variables: sampled posteriors that are known in closed form, and what models keep."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats as st
+
+import probgraph as pg
+from probgraph.distributions import Dirichlet, Exponential, LKJCholeskyCov, Multinomial, MvNormal
+
+SAMPLER = {"tune": 500, "chains": 2, "random_seed": 7, "progressbar": False}
+
+
+def draws_of(idata, name):
+    values = idata.posterior[name].values
+    return values.reshape((-1, *values.shape[2:]))
+
+
+def test_the_mean_of_normal_vectors_has_its_conjugate_posterior():
+    rng = np.random.default_rng(1)
+    cov = np.array([[2.0, 0.9], [0.9, 1.0]])
+    y = rng.multivariate_normal([1.0, -1.0], cov, 20)
+    with pg.Model(coords={"place": ["a", "b"]}):
+        mu = MvNormal("mu", mu=0.0, cov=4.0 * np.eye(2), dims="place")
+        MvNormal("y", mu=mu, cov=cov, observed=y)
+        idata = pg.sample(2000, **SAMPLER)
+    precision = np.eye(2) / 4 + 20 * np.linalg.inv(cov)
+    posterior = np.linalg.inv(precision)
+    mean = posterior @ (20 * np.linalg.solve(cov, y.mean(axis=0)))
+    draws = draws_of(idata, "mu")
+    assert int(idata.sample_stats.diverging.sum()) == 0
+    np.testing.assert_allclose(draws.mean(axis=0), mean, atol=0.05)
+    np.testing.assert_allclose(np.cov(draws.T), posterior, atol=0.015)
+
+
+def test_parts_of_a_whole_have_their_conjugate_posterior():
+    counts = np.array([3, 12, 0, 5])
+    with pg.Model() as model:
+        p = Dirichlet("p", a=np.ones(4))
+        Multinomial("y", n=20, p=p, observed=counts)
+        idata = pg.sample(2000, **SAMPLER)
+    assert [v.name for v in model.value_vars] == ["p_simplex__"] and model.value_vars[0].type.shape == (3,)
+    draws = draws_of(idata, "p")
+    np.testing.assert_allclose(draws.sum(axis=-1), 1.0, rtol=1e-12)
+    exact = st.dirichlet(1.0 + counts)
+    np.testing.assert_allclose(draws.mean(axis=0), exact.mean(), atol=0.01)
+    np.testing.assert_allclose(draws.var(axis=0), exact.var(), rtol=0.2)
+
+
+def test_a_factor_of_a_covariance_brings_its_correlations_and_deviations():
+    with pg.Model() as model:
+        chol, corr, stds = LKJCholeskyCov("chol", eta=2.0, n=3, sd_dist=Exponential.dist(1.0))
+        idata = pg.sample(2000, **SAMPLER)
+    assert [v.type.shape for v in (chol, corr, stds)] == [(3, 3), (3, 3), (3,)]
+    assert [v.name for v in model.unobserved_RVs] == ["chol", "chol_corr", "chol_stds"]
+    packed, correlations = draws_of(idata, "chol"), draws_of(idata, "chol_corr")
+    factor = pg.expand_packed_triangular(3, packed).eval()
+    deviations = draws_of(idata, "chol_stds")
+    rebuilt = correlations * deviations[:, None] * deviations[:, :, None]
+    np.testing.assert_allclose(factor @ factor.swapaxes(-1, -2), rebuilt, atol=1e-10)
+    # Each correlation is that of a beta with both parameters eta - 1 + n / 2, from -1 to 1.
+    for i, j in ((1, 0), (2, 0), (2, 1)):
+        assert st.kstest(correlations[::10, i, j], st.beta(2.5, 2.5, -1, 2).cdf).pvalue > 1e-3
+        assert st.kstest(deviations[::10, i], st.expon.cdf).pvalue > 1e-3
+    prior = pg.draw([chol, stds], 500, random_seed=1)
+    np.testing.assert_allclose(np.sqrt((prior[0] ** 2).sum(-1)), prior[1], rtol=1e-12)
+
+
+def test_a_covariance_is_learnt_through_its_factor():
+    rng = np.random.default_rng(2)
+    true = np.array([[1.0, 0.0], [1.2, 1.6]])
+    y = rng.standard_normal((200, 2)) @ true.T
+    with pg.Model():
+        chol, _, _ = LKJCholeskyCov("chol", eta=1.0, n=2, sd_dist=Exponential.dist([1.0, 1.0]))
+        MvNormal("y", mu=np.zeros(2), chol=chol, observed=y)
+        idata = pg.sample(500, **SAMPLER)
+    empirical = np.corrcoef(y.T)[0, 1]
+    assert abs(draws_of(idata, "chol_corr")[:, 0, 1].mean() - empirical) < 0.03
+    np.testing.assert_allclose(draws_of(idata, "chol_stds").mean(axis=0), y.std(axis=0), rtol=0.05)
+
+
+def test_the_packed_factor_alone_and_what_is_wrong_with_its_arguments():
+    sd = Exponential.dist(1.0)
+    with pg.Model() as model:
+        packed = LKJCholeskyCov("packed", 1.0, 4, sd, compute_corr=False)
+        LKJCholeskyCov("untold", 1.0, 2, sd, store_in_trace=False)
+    assert packed.type.shape == (10,) and model.deterministics == []
+    one = LKJCholeskyCov.dist(2.0, 1, sd)
+    np.testing.assert_allclose(one.logp([1.5]).eval(), -1.5, rtol=1e-14)
+    assert one.sample(3, random_seed=1).shape == (3, 1)
+    with pytest.raises(TypeError, match="sd_dist is None; it must be a distribution"):
+        LKJCholeskyCov.dist(1.0, 2)
+    with pytest.raises(ValueError, match=r"sd_dist has shape \(3,\); it must be \(\) or \(2,\)"):
+        LKJCholeskyCov.dist(1.0, 2, Exponential.dist(np.ones(3)))
+    with pytest.raises(TypeError, match="n is 2.5; it must be an integer"):
+        LKJCholeskyCov.dist(1.0, 2.5, sd)
+
+
+def test_observations_outside_the_support_are_refused():
+    with pg.Model():
+        p = Dirichlet("p", a=np.ones(3))
+        with pytest.raises(ValueError, match=r"y: observed is .* with the sum 4"):
+            Multinomial("y", n=4, p=p, observed=[[1, 2, 1], [1, 1, 1]])
