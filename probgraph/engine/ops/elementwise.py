@@ -655,9 +655,27 @@ invert = Elementwise(
 
 # ------------------------------------------------------------------------------------ special functions
 
+#: so few numbers are computed one by one: importing scipy.special takes longer than compiling most models
+FEW_NUMBERS = 64
+
+
+def _gammaln(x: np.ndarray) -> np.ndarray:
+    """SciPy's, or Python's for a few numbers: those of a density whose shape parameters are known."""
+    if x.size > FEW_NUMBERS:
+        return SCIPY.gammaln(x)
+    return np.array([_log_gamma(float(v)) for v in x.flat], x.dtype).reshape(x.shape)
+
+
+def _log_gamma(x: float) -> float:
+    try:
+        return math.lgamma(x)
+    except (ValueError, OverflowError):  # a pole, or too large
+        return math.inf
+
+
 gammaln = Elementwise(
     "gammaln",
-    numpy=SCIPY.gammaln,
+    numpy=_gammaln,
     vjp=lambda g, y, x: (g * psi(x),),
     c="({t})pg_lgamma({0})",
     support=special_c.LGAMMA,

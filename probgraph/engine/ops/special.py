@@ -132,8 +132,17 @@ def _log_beta_as_graph(a: Variable, b: Variable) -> Variable:
 
 
 def _betaln(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    p = np.minimum(a, b)
-    return np.where(p > 0, SCIPY.betaln(a, b), np.where(p == 0, np.inf, np.nan)).astype(p.dtype)
+    """The same in numbers; SciPy's loses digits for large arguments."""
+    p, q = np.minimum(a, b), np.maximum(a, b)
+    large_p, large_q = np.maximum(p, LARGE), np.maximum(q, LARGE)
+    shrink = np.log1p(p / large_q)
+    correction = stirling_error(large_q) - stirling_error(p + large_q)
+    one_large = gammaln.numpy(p) + correction + p - p * np.log(p + large_q) - (large_q - 0.5) * shrink
+    both_large = 0.5 * np.log(2 * np.pi) - 0.5 * np.log(large_q) + stirling_error(large_p) + correction
+    both_large = both_large - (large_p - 0.5) * np.log1p(large_q / large_p) - large_q * shrink
+    small = gammaln.numpy(p) + gammaln.numpy(q) - gammaln.numpy(p + q)
+    value = np.where(q < LARGE, small, np.where(p < LARGE, one_large, both_large))
+    return np.where(p > 0, value, np.where(p == 0, np.inf, np.nan)).astype(p.dtype)
 
 
 betaln = Elementwise(

@@ -181,9 +181,8 @@ def _defined(row, arguments):
     if row.name == "polygamma":  # SciPy's zeta goes all the way up from a negative number
         n, at = (a.astype(float) for a in arguments)
         return (n == np.floor(np.abs(n))) & (n < 31) & (at > -1e7)
-    if row.name == "betaln":
-        # SciPy loses digits for large arguments, and 1 / x overflows for denormal ones.
-        return np.all([(a < 100) & ((a == 0) | (a > 1e-300)) for a in arguments], axis=0)
+    if row.name == "betaln":  # 1 / x overflows for denormal numbers, and infinities subtract
+        return np.all([(a < 1e30) & ((a == 0) | (a > 1e-30)) for a in arguments], axis=0)
     if row.name == "pow" and x.dtype.kind == "f":
         return ~(
             (x == -np.inf) & (arguments[1] == 0.5)
