@@ -15,12 +15,14 @@ import numpy as np
 
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.constraints import positive
-from probgraph.distributions.event_constraints import PackedCholeskyFactor
+from probgraph.distributions.event_constraints import Correlations, PackedCholeskyFactor
+from probgraph.distributions.matrix_transforms import correlation_matrix
 from probgraph.distributions.random_variable import open_model
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops import reduce
+from probgraph.engine.ops.cholesky import cholesky
 from probgraph.engine.ops.diagonals import diagonal, matrix_transpose
 from probgraph.engine.ops.products import matmul
 from probgraph.engine.ops.special import betaln
@@ -111,8 +113,7 @@ class LKJCholeskyCov(Distribution):
         packed = super().__new__(cls, name, *args, **kwargs)
         if not kwargs.get("compute_corr", True):
             return packed
-        n = cls.dist_signature.bind(*args, **_without_model(cls, kwargs)).arguments["n"]
-        chol = expand_packed_triangular(operator.index(n), packed)
+        chol = expand_packed_triangular(_side(cls, args, kwargs), packed)
         covariance = matmul(chol, matrix_transpose(chol))
         stds = ew.sqrt(diagonal(covariance, axis1=-2, axis2=-1))
         corr = covariance / stds[..., None] / stds[..., None, :]
@@ -162,8 +163,55 @@ class LKJCholeskyCov(Distribution):
         return ew.switch(rows == columns, stds[rows], 0.0)
 
 
-def _without_model(cls: type[Distribution], kwargs: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in kwargs.items() if key in cls.dist_signature.parameters}
+class LKJCorr(Distribution):
+    """Correlation matrices R with density c |R|^(eta - 1), as vectors (..., n (n - 1) / 2) of what is above the diagonal.
+
+    `n` is the side of the matrix; `eta`, positive, at 1 makes all correlation matrices equally likely, and above 1
+    those near the identity. In a model return_matrix=True gives the matrices (..., n, n) made of the vectors, of which
+    the variable is one. Lewandowski, Kurowicka & Joe, "Generating random correlation matrices based on vines and
+    extended onion method" (J. Multivariate Analysis 2009).
+
+    >>> LKJCorr.dist(n=2, eta=1.0).logp([0.3]).eval()
+    array(-0.69314718)
+    """
+
+    params = {"eta": positive}
+    options = {"n": None, "return_matrix": False}
+    positional = ("n", "eta")
+
+    def __new__(cls, name: str, *args: Any, **kwargs: Any) -> Any:
+        vector = super().__new__(cls, name, *args, **kwargs)
+        if not kwargs.get("return_matrix"):
+            return vector
+        return correlation_matrix(_side(cls, args, kwargs), vector)
+
+    def prepare(self):
+        self.n = side_of_matrix(type(self).__name__, self.n)
+        self.support = Correlations(self.n)
+
+    def event_lengths(self, lengths):
+        return (self.n * (self.n - 1) // 2,)
+
+    def density(self, x):
+        factor = cholesky(correlation_matrix(self.n, x), on_error="nan")
+        log_det = 2.0 * reduce.sum(ew.log(diagonal(factor, axis1=-2, axis2=-1)), axis=-1)
+        return (self.eta - 1.0) * log_det - lkj_constant(self.n, self.eta)
+
+    def draw(self, rng, size, eta):
+        factor = draw_correlation_factor(rng, size, self.n, eta)
+        return np.matmul(factor, factor.swapaxes(-1, -2))[(..., *np.triu_indices(self.n, 1))]
+
+    def mean(self):
+        return 0.0 * self.eta[..., None] + np.zeros(self.event_shape)
+
+    def variance(self):
+        return 1.0 / (2.0 * self.eta[..., None] + (self.n - 1.0)) + np.zeros(self.event_shape)
 
 
-__all__ = ["LKJCholeskyCov", "expand_packed_triangular"]
+def _side(cls: type[Distribution], args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+    """The `n` among what a class was called with."""
+    known = {key: value for key, value in kwargs.items() if key in cls.dist_signature.parameters}
+    return operator.index(cls.dist_signature.bind(*args, **known).arguments["n"])
+
+
+__all__ = ["LKJCholeskyCov", "LKJCorr", "expand_packed_triangular"]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from probgraph.distributions.base import Distribution
-from probgraph.distributions.constraints import natural
+from probgraph.distributions.constraints import Each, natural, positive
 from probgraph.distributions.event_constraints import CountsTo, simplex
+from probgraph.distributions.simplexes import draw_dirichlet
 from probgraph.distributions.special import times_log
 from probgraph.engine.graph import Variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops import reduce
 from probgraph.engine.ops.cumulative import cumsum, diff
 from probgraph.engine.ops.shape import join
+from probgraph.engine.ops.special import betaln
 
 
 class _CountsTo(Distribution):
@@ -56,4 +58,39 @@ class Multinomial(_CountsTo):
         return self.n[..., None] * self.p * (1.0 - self.p)
 
 
-__all__ = ["Multinomial"]
+class DirichletMultinomial(_CountsTo):
+    """Counts of n things among kinds whose parts of the whole are Dirichlet(a): n B(Σ a, n) / Π_(x_i > 0) x_i B(a_i, x_i).
+
+    For integers x_i >= 0 with the sum n. n (...) is an integer, a (..., K) positive. Mosimann, "On the compound
+    multinomial distribution" (Biometrika 1962).
+
+    >>> DirichletMultinomial.dist(n=1, a=[1.0, 1.0, 2.0]).logp([0, 0, 1]).eval()
+    array(-0.69314718)
+    """
+
+    params = {"n": natural, "a": Each(positive)}
+
+    def density(self, x):
+        # Each pair of gamma functions as a beta function keeps its digits for large a.
+        parts = _log_times_beta(x, self.a)
+        return _log_times_beta(self.n, reduce.sum(self.a, axis=-1)) - reduce.sum(parts, axis=-1)
+
+    def draw(self, rng, size, n, a):
+        return rng.multinomial(n.astype("int64"), draw_dirichlet(rng, size, a.astype("float64")), size)
+
+    def mean(self):
+        return self.n[..., None] * self.a / reduce.sum(self.a, axis=-1, keepdims=True)
+
+    def variance(self):
+        total, n = reduce.sum(self.a, axis=-1, keepdims=True), self.n[..., None]
+        p = self.a / total
+        return n * p * (1.0 - p) * (n + total) / (1.0 + total)
+
+
+def _log_times_beta(x: Variable, a: Variable) -> Variable:
+    """log(x B(x, a)), which is 0 at x = 0."""
+    some = ew.maximum(x, 1.0)
+    return ew.switch(x > 0.0, ew.log(some) + betaln(a, some), 0.0)
+
+
+__all__ = ["DirichletMultinomial", "Multinomial"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from probgraph.distributions.constraints import Constraint, Each, natural, nonnegative
-from probgraph.distributions.matrix_transforms import CholeskyCovPacked
+from probgraph.distributions.matrix_transforms import CholeskyCovPacked, CorrelationVector, correlation_matrix
 from probgraph.distributions.transforms import simplex as simplex_transform
+from probgraph.distributions.vector_transforms import ZeroSumTransform
 from probgraph.engine.graph import Constant, Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
@@ -89,6 +90,49 @@ class PackedCholeskyFactor(Constraint):
         return finite & reduce.all(x[..., self.transform.diagonal] > 0.0, axis=-1)
 
 
+class Correlations(Constraint):
+    """The correlations above the diagonal of a positive definite matrix (n, n), row by row."""
+
+    event_ndim = 1
+
+    def __init__(self, n: int) -> None:
+        self.n, self.transform = n, CorrelationVector(n)
+        self.text = f"the upper triangle, row by row, of a positive definite matrix {n} x {n} of correlations"
+
+    def holds(self, x: Variable) -> Variable:
+        return positive_definite.holds(correlation_matrix(self.n, x))
+
+
+class SumTo0(Constraint):
+    """Arrays of finite numbers that sum to 0 along each of their last axes, as many as told."""
+
+    def __init__(self, axes: int) -> None:
+        self.event_ndim = axes
+        self.transform = ZeroSumTransform(range(-axes, 0))
+        self.text = "finite numbers with the sum 0" + (
+            f" along each of the last {axes} axes" if axes > 1 else ""
+        )
+
+    def holds(self, x: Variable) -> Variable:
+        every = tuple(range(-self.event_ndim, 0))
+        size = reduce.sum(ew.abs(x), axis=every)
+        condition = size < np.inf
+        for axis in every:
+            largest = reduce.max(ew.abs(reduce.sum(x, axis=axis, keepdims=True)), axis=every)
+            condition = condition & (largest <= SLACK * size)
+        return condition
+
+
+class OpenSimplex(Simplex):
+    """The vectors of numbers that are at least 0 and have the sum 1, their last above 0."""
+
+    text = "at least 0 in each element, above 0 in the last, with the sum 1"
+
+    def holds(self, x: Variable) -> Variable:
+        return super().holds(x) & (x[..., -1] > 0.0)
+
+
 simplex = Simplex()
+open_simplex = OpenSimplex()
 positive_definite = PositiveDefinite()
 cholesky_factor = CholeskyFactor()

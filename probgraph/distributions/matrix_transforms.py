@@ -14,7 +14,10 @@ from probgraph.engine import operators as _operators  # noqa: F401  (gives varia
 from probgraph.engine.graph import Variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops import reduce
+from probgraph.engine.ops.cholesky import cholesky
 from probgraph.engine.ops.cumulative import cumsum
+from probgraph.engine.ops.diagonals import diagonal, matrix_transpose
+from probgraph.engine.ops.products import matmul
 from probgraph.engine.ops.shape import join
 
 
@@ -74,6 +77,44 @@ class CholeskyCorr(Transform):
                 f"the transform {self.name} is for matrices ({self.n}, {self.n}); the shape is {shape}"
             )
         return (*shape[:-2], len(self.rows))
+
+
+class CorrelationVector(CholeskyCorr):
+    """Correlations above the diagonal of a matrix (n, n), row by row, from as many numbers: by way of its factor."""
+
+    name = "cholesky_corr"
+    event_ndim, value_ndim = 1, None
+
+    def forward(self, x: Variable) -> Variable:
+        return super().forward(cholesky(correlation_matrix(self.n, x), on_error="nan"))
+
+    def inverse(self, y: Variable) -> Variable:
+        factor = super().inverse(y)
+        return matmul(factor, matrix_transpose(factor))[(..., *np.triu_indices(self.n, 1))]
+
+    def log_det(self, y: Variable) -> Variable:
+        if self.n == 1:
+            return super().log_det(y)
+        # Of the correlations by the factor's places below its diagonal.
+        diagonals = diagonal(self._parts(y)[1], axis1=-2, axis2=-1)
+        powers = self.n - 1.0 - np.arange(self.n)
+        return super().log_det(y) + reduce.sum(powers * diagonals, axis=-1)
+
+    def unconstrained_shape(self, shape: Shape) -> Shape:
+        if shape[-1] != len(self.rows):
+            raise ValueError(
+                f"the transform {self.name} of n={self.n} is for {len(self.rows)} correlations; the shape is {shape}"
+            )
+        return shape
+
+
+def correlation_matrix(n: int, x: Variable) -> Variable:
+    """Symmetric matrices (..., n, n) with 1 on the diagonal and x (..., n (n - 1) / 2) above it, row by row."""
+    if n == 1:
+        return reduce.sum(x, axis=-1, keepdims=True)[..., None] + 1.0
+    places = np.zeros((n, n), dtype="int64")
+    places[np.triu_indices(n, 1)] = np.arange(n * (n - 1) // 2)
+    return ew.switch(np.eye(n, dtype=bool), 1.0, x[..., places + places.T])
 
 
 def _log_sech(y: Variable) -> Variable:

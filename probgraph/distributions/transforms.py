@@ -1,6 +1,11 @@
 """The transforms, under PyMC's names: `pm.distributions.transforms.ordered`. See `transform.py` for what one is."""
 
-from probgraph.distributions.matrix_transforms import CholeskyCorr, CholeskyCov, CholeskyCovPacked
+from probgraph.distributions.matrix_transforms import (
+    CholeskyCorr,
+    CholeskyCov,
+    CholeskyCovPacked,
+    CorrelationVector,
+)
 from probgraph.distributions.scalar_transforms import Affine, Circular, Interval, Log, LogExpM1, LogOdds
 from probgraph.distributions.transform import Chain, Transform
 from probgraph.distributions.vector_transforms import Ordered, Simplex, SumTo1, UnitVector, ZeroSumTransform
@@ -25,6 +30,7 @@ __all__ = [
     "CholeskyCov",
     "CholeskyCovPacked",
     "Circular",
+    "CorrelationVector",
     "Interval",
     "Log",
     "LogExpM1",

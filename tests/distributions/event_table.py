@@ -5,6 +5,7 @@ The formulas are the textbooks', evaluated with 60 digits; they share nothing wi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -119,6 +120,38 @@ def _lkj_cholesky_cov(x, eta):
     return _lkj(corr, eta) + by_factor + by_rows - sum(s)
 
 
+def _lkj_corr(x, eta):
+    n = 3
+    corr = mp.matrix([[1, x[0], x[1]], [x[0], 1, x[2]], [x[1], x[2], 1]])
+    factor = mp.cholesky(corr)
+    return _lkj([[factor[i, j] for j in range(n)] for i in range(n)], eta)
+
+
+def _mv_student(x, nu, mu=0, **scale):
+    cov, n = _cov(cov=scale.pop("scale", None), **scale), len(x)
+    constant = lgamma((nu + n) / 2) - lgamma(nu / 2) - n * mp.log(nu * mp.pi) / 2 - mp.log(mp.det(cov)) / 2
+    return constant - (nu + n) / 2 * mp.log(1 + _distance(x, mu, cov) / nu)
+
+
+def _zero_sum_normal(x, sigma):
+    free = math.prod(n - 1 for n in np.shape(x))
+    return -sum((v / sigma) ** 2 for v in np.ravel(x)) / 2 - free * mp.log(2 * mp.pi * sigma**2) / 2
+
+
+def _dirichlet_multinomial(x, n, a):
+    pairs = sum(lgamma(xi + ai) - lgamma(ai) - lgamma(xi + 1) for xi, ai in zip(x, a, strict=True))
+    return lgamma(n + 1) + lgamma(sum(a)) - lgamma(n + sum(a)) + pairs
+
+
+def _stick_breaking(x, alpha):
+    """Of the parts taken, each Beta(1, alpha), with the Jacobian of what they are of the weights."""
+    left, total = mp.mpf(1), mp.mpf(0)
+    for weight in x[:-1]:
+        total += mp.log(alpha) + (alpha - 1) * mp.log(1 - weight / left) - mp.log(left)
+        left -= weight
+    return total
+
+
 S3, S2 = covariance(3), covariance(2)
 SCALES = np.diag([1e-100, 1.0, 1e100])
 NOT_POSITIVE = np.array([[1.0, 2.0], [2.0, 1.0]])
@@ -221,6 +254,82 @@ TABLE = {
         _lkj_cholesky_cov,
         ({"eta": 0.0}, {"eta": -1.0}, {"eta": 1.0, "n": 0}),
         options={"n": 3, "sd_dist": pd.Exponential.dist(1.0)},
+    ),
+    "LKJCorr": Row(
+        ({"eta": 2.0}, {"eta": 1.0}, {"eta": 0.3}, {"eta": 1e6}),
+        lambda eta: [np.array([0.3, -0.5, 0.2]), np.zeros(3), np.array([0.99, 0.98, 0.99])],
+        lambda eta: [
+            np.array([0.9, -0.9, 0.9]),
+            np.array([1.0, 0.0, 0.0]),
+            np.array([1.5, 0.0, 0.0]),
+            np.full(3, np.nan),
+        ],
+        _lkj_corr,
+        ({"eta": 0.0}, {"eta": -1.0}, {"eta": 1.0, "n": 0}),
+        options={"n": 3},
+    ),
+    "MvStudentT": Row(
+        (
+            {"nu": 3.0, "mu": np.array([0.5, -1.0, 2.0]), "scale": S3},
+            {"nu": 5.5, "mu": np.array([0.5, -1.0, 2.0]), "tau": S3},
+            {"nu": 0.1, "mu": np.array([0.5, -1.0]), "chol": np.linalg.cholesky(S2)},
+            {"nu": 1e12, "mu": np.zeros(2), "scale": S2},
+        ),
+        lambda nu, mu, **scale: [v[: len(mu)] for v in VECTORS],
+        lambda nu, mu, **scale: [np.full(len(mu), bad) for bad in (np.inf, -np.inf, np.nan)],
+        _mv_student,
+        (
+            {"nu": 0.0, "mu": np.zeros(2), "scale": S2},
+            {"nu": 2.0, "mu": np.zeros(2), "scale": NOT_POSITIVE},
+            {"nu": 2.0, "mu": np.zeros(2), "chol": -np.eye(2)},
+        ),
+        {"scale": symmetric, "tau": symmetric, "chol": np.tril},
+    ),
+    "ZeroSumNormal": Row(
+        ({"sigma": 1.0}, {"sigma": 1e-150}, {"sigma": 30.0}),
+        lambda sigma: [sigma * np.array([1.0, 0.5, -2.0, 0.5]), np.zeros(4)],
+        lambda sigma: [
+            np.ones(4),
+            np.array([1.0, 0.0, 0.0, -0.99]),
+            np.array([np.inf, -np.inf, 0, 0]),
+            np.full(4, np.nan),
+        ],
+        _zero_sum_normal,
+        ({"sigma": 0.0}, {"sigma": -1.0}, {"sigma": 1.0, "n_zerosum_axes": 0}),
+        {"x": centred},
+        options={"support_shape": 4},
+    ),
+    "DirichletMultinomial": Row(
+        (
+            {"n": 10.0, "a": np.array([0.3, 2.0, 5.0])},
+            {"n": 0.0, "a": np.array([1.0, 1.0])},
+            {"n": 7.0, "a": np.array([1e-3, 1e9, 1e9])},
+            {"n": 1000.0, "a": np.array([0.5, 3.0])},
+        ),
+        lambda n, a: [np.append(np.zeros(len(a) - 2), [n - n // 3, n // 3]) * 1.0],
+        lambda n, a: [
+            np.append(np.zeros(len(a) - 1), n + 1),
+            np.append(np.zeros(len(a) - 2), [-1.0, n + 1]),
+            np.append(np.zeros(len(a) - 2), [0.5, n - 0.5]),
+            np.full(len(a), np.nan),
+        ],
+        _dirichlet_multinomial,
+        ({"n": -1, "a": [1.0, 1.0]}, {"n": 1.5, "a": [1.0, 1.0]}, {"n": 2, "a": [0.0, 1.0]}),
+        counts=("n", "x"),
+    ),
+    "StickBreakingWeights": Row(
+        ({"alpha": 1.0}, {"alpha": 0.2}, {"alpha": 30.0}),
+        lambda alpha: [np.array([0.25, 0.5, 0.125, 0.125]), np.array([0.0, 0.0, 0.5, 0.5])],
+        lambda alpha: [
+            np.full(4, 0.3),
+            np.array([0.5, 0.5, 0.5, -0.5]),
+            np.array([1.0, 0, 0, 0]),
+            np.full(4, np.nan),
+        ],
+        _stick_breaking,
+        ({"alpha": 0.0}, {"alpha": -1.0}, {"alpha": 1.0, "K": 0}),
+        {"x": centred},
+        options={"K": 3},
     ),
 }
 

