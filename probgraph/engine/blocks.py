@@ -32,6 +32,8 @@ from probgraph.engine.loops import (
     Statement,
     Store,
     Update,
+    names_in,
+    names_read,
 )
 
 #: the elements of the data that a block should about fill, and the bounds of its rows
@@ -68,10 +70,6 @@ def moves_along(index: Expr, variable: str) -> bool:
             )
         case _:
             return False
-
-
-def names_in(e: Expr) -> set[str]:
-    return {part.name for part in loops.walk_expr(e) if isinstance(part, Name)}
 
 
 def can_be_vector(s: Statement, variable: str) -> bool:
@@ -122,7 +120,7 @@ def _staged(loop: For, columns: Columns | None) -> For | None:
     body: list[Statement] = [Let(stop.name, loops.minimum(loops.add(first, loops.integer(rows)), loop.stop))]
     written = _buffers_written(loop.body)
     defined: dict[str, tuple[int, Statement]] = {}
-    needed = [_names_read(stage.body) for stage in stages]
+    needed = [names_read(stage.body) for stage in stages]
     for k, stage in enumerate(stages):
         if stage.flat is None:
             defined.update({s.name: (k, s) for s in stage.body if isinstance(s, Let | Declare)})
@@ -178,7 +176,7 @@ def _stages(loop: For, place: Expr) -> list[_Stage]:
             continue
         parts = split(s, place)
         # What the rows hand to the long loop would have to be an element for each column.
-        if parts is None or _names_read(parts.flat) & _defined_in(loop.body):
+        if parts is None or names_read(parts.flat) & _defined_in(loop.body):
             pieces = [*declared, s]
         else:
             late = {u.name for u in parts.after.body if isinstance(u, Update)} if parts.after else set()
@@ -249,10 +247,6 @@ def _rows(loop: For) -> int:
 
 def _buffers_written(body: Sequence[Statement]) -> set[str]:
     return {s.buffer for s in loops.walk_statements(body) if isinstance(s, Store | Accumulate)}
-
-
-def _names_read(stage: Sequence[Statement]) -> set[str]:
-    return {name for s in loops.walk_statements(stage) for e in loops.expressions(s) for name in names_in(e)}
 
 
 def _can_be_loaded_again(e: Expr, variable: str, written: set[str]) -> bool:

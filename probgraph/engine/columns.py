@@ -31,6 +31,8 @@ from probgraph.engine.loops import (
     Statement,
     Store,
     Update,
+    names_in,
+    names_read,
 )
 
 #: the elements of a matrix that is worth it at the most, of a block's part of it, and the bounds of a block's rows
@@ -73,7 +75,7 @@ class Columns:
         own = {s.name for s in declared}
         if not inner or len(declared) + len(named) + len(inner) != len(body):
             return None
-        if any(_names(s) & own for s in named):
+        if any(names_read([s]) & own for s in named):
             return None
         loads: Counter[str] = Counter()
         for each in inner:
@@ -102,11 +104,11 @@ class Columns:
                     if s.function.name != "add" or s.name not in own:
                         return False
                 case Accumulate():
-                    if s.function.name != "add" or loop.variable in _names_in(s.index):
+                    if s.function.name != "add" or loop.variable in names_in(s.index):
                         return False
                 case _:
                     return False
-            if _names(s) & own:
+            if names_read([s]) & own:
                 return False
             for e in loops.expressions(s):
                 for part in loops.walk_expr(e):
@@ -115,7 +117,7 @@ class Columns:
         return True
 
     def _can_load(self, e: Load, inner: For, loop: For, loads: Counter[str]) -> bool:
-        names = _names_in(e.index)
+        names = names_in(e.index)
         if loop.variable not in names:
             return True
         if inner.variable not in names:
@@ -201,11 +203,3 @@ def _replaced(e: Expr, index: Expr, new: Expr, buffers: set[str]) -> Expr:
             return loops.Convert(_replaced(e.arg, index, new, buffers), e.dtype)
         case _:
             return e
-
-
-def _names_in(e: Expr) -> set[str]:
-    return {part.name for part in loops.walk_expr(e) if isinstance(part, Name)}
-
-
-def _names(s: Statement) -> set[str]:
-    return {name for e in loops.expressions(s) for name in _names_in(e)}

@@ -27,6 +27,7 @@ from probgraph.engine.loops import (
     Statement,
     Store,
     Update,
+    names_read,
 )
 
 #: the cost from which a scalar function is worth a loop of its own
@@ -76,15 +77,15 @@ def split(inner: Statement, row: Expr) -> Split | None:
     names = {s.name for s in flat}
     later = _depending(lets, names) - names
     rest = [s for s in inner.body if not isinstance(s, Let)]
-    reads_later = [bool(_names(s) & (names | later)) for s in rest]
+    reads_later = [bool(names_read([s]) & (names | later)) for s in rest]
     first = [s for s, late in zip(rest, reads_later, strict=True) if not late]
     last = [s for s, late in zip(rest, reads_later, strict=True) if late]
     if _touched(first) & _touched(last) or _written(rest) & _loaded(inner.body):
         return None
-    handed = {n for s in flat for n in _names(s)} - names
+    handed = names_read(flat) - names
     own = {s.name: s for s in lets if s.name not in names | later}
     handed_in = [s for s in lets if s.name in own and s.name in handed]
-    needed_after = _closure(lets, {n for s in last for n in _names(s)}, stop=names)
+    needed_after = _closure(lets, names_read(last), stop=names)
     handed_on = [s for s in flat if s.name in needed_after]
     if len(handed_in) + len(handed_on) > _MOST_ARRAYS:
         return None
@@ -114,9 +115,7 @@ def _assembled(
     def loaded(s: Let, at: Expr) -> Let:
         return Let(s.name, Load(f"{s.name}_block", at, s.value.dtype))
 
-    needed_before = _closure(
-        lets, {n for s in first for n in _names(s)} | {s.name for s in handed_in}, stop=names
-    )
+    needed_before = _closure(lets, names_read(first) | {s.name for s in handed_in}, stop=names)
     before = For(
         inner.variable,
         inner.stop,
@@ -144,7 +143,7 @@ def _flat_part(lets: Sequence[Let]) -> list[Let]:
     between = {
         s.name
         for s in lets
-        if s.name in after and any(s.name in _closure(lets, _names(c), stop=set()) for c in costly)
+        if s.name in after and any(s.name in _closure(lets, names_read([c]), stop=set()) for c in costly)
     }
     chosen = [s for s in lets if s.name in names | between]
     return [] if any(isinstance(p, Load) for s in chosen for p in loops.walk_expr(s.value)) else chosen
@@ -153,7 +152,7 @@ def _flat_part(lets: Sequence[Let]) -> list[Let]:
 def _depending(lets: Sequence[Let], names: set[str]) -> set[str]:
     found = set(names)
     for s in lets:
-        if _names(s) & found:
+        if names_read([s]) & found:
             found.add(s.name)
     return found
 
@@ -163,12 +162,8 @@ def _closure(lets: Sequence[Let], wanted: set[str], stop: set[str]) -> set[str]:
     found = set(wanted)
     for s in reversed(lets):
         if s.name in found and s.name not in stop:
-            found |= _names(s)
+            found |= names_read([s])
     return found & {s.name for s in lets}
-
-
-def _names(s: Statement) -> set[str]:
-    return {p.name for e in loops.expressions(s) for p in loops.walk_expr(e) if isinstance(p, Name)}
 
 
 def _loaded(body: Sequence[Statement]) -> set[str]:

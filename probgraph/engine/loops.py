@@ -467,3 +467,13 @@ def substitute(e: Expr, names: dict[str, Expr]) -> Expr:
             return replace(e, arg=substitute(e.arg, names))
         case _:
             return e
+
+
+def names_in(e: Expr) -> set[str]:
+    """The names that an expression reads."""
+    return {part.name for part in walk_expr(e) if isinstance(part, Name)}
+
+
+def names_read(body: Iterable[Statement]) -> set[str]:
+    """The names that statements read, in what is inside of them too."""
+    return {name for s in walk_statements(body) for e in expressions(s) for name in names_in(e)}

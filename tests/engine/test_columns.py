@@ -47,7 +47,7 @@ def test_values_and_gradients(rows, columns, kind):
     x = random.normal(size=(rows, columns))
     inputs, outputs = regression(x, kind)
     graph = graph_of(inputs, outputs)
-    assert laid_out(graph, x)
+    assert laid_out(graph, x) == (rows >= 8)  # a few rows are no block
     at = [random.normal(size=columns) * 0.3, np.float64(0.7)]
     expected = numpy_function(graph)(at)
     for found in (CompiledGraph(graph)(at), run(lower(graph), at)):
