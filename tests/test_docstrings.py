@@ -21,6 +21,8 @@ MODULES = [
     "probgraph.distributions.simplexes",
     "probgraph.distributions.count_vectors",
     "probgraph.distributions.correlations",
+    "probgraph.distributions.matrices",
+    "probgraph.distributions.areas",
     "probgraph.distributions.drawing",
     "probgraph.distributions.probabilities",
     "probgraph.log_likelihood",

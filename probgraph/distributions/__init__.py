@@ -7,6 +7,7 @@ to the real line with it (`transforms.py`).
 # ruff: noqa: F403  a new class is offered by standing in its file
 
 from probgraph.distributions import (
+    areas,
     bounded,
     correlations,
     count_vectors,
@@ -14,10 +15,12 @@ from probgraph.distributions import (
     extremes,
     gaussian_vectors,
     half_line,
+    matrices,
     real_line,
     simplexes,
     transforms,
 )
+from probgraph.distributions.areas import *
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.bounded import *
 from probgraph.distributions.correlations import *
@@ -27,6 +30,7 @@ from probgraph.distributions.drawing import draw
 from probgraph.distributions.extremes import *
 from probgraph.distributions.gaussian_vectors import *
 from probgraph.distributions.half_line import *
+from probgraph.distributions.matrices import *
 from probgraph.distributions.probabilities import icdf, logccdf, logcdf, logp
 from probgraph.distributions.random_variable import RandomVariable
 from probgraph.distributions.real_line import *
@@ -42,6 +46,8 @@ __all__ = [
     *simplexes.__all__,
     *count_vectors.__all__,
     *correlations.__all__,
+    *matrices.__all__,
+    *areas.__all__,
     "Distribution",
     "RandomVariable",
     "draw",

@@ -6,6 +6,7 @@ import numpy as np
 
 from probgraph.distributions.constraints import Constraint, Each, natural, nonnegative
 from probgraph.distributions.matrix_transforms import CholeskyCovPacked, CorrelationVector, correlation_matrix
+from probgraph.distributions.matrix_transforms import PositiveDefinite as PositiveDefiniteTransform
 from probgraph.distributions.transforms import simplex as simplex_transform
 from probgraph.distributions.vector_transforms import ZeroSumTransform
 from probgraph.engine.graph import Constant, Variable
@@ -60,6 +61,13 @@ class PositiveDefinite(Constraint):
             gap = reduce.max(ew.abs(x - matrix_transpose(x)), axis=(-2, -1))
             condition = condition & (gap <= tolerance * reduce.max(ew.abs(x), axis=(-2, -1)))
         return condition
+
+
+class PositiveDefiniteOfSide(PositiveDefinite):
+    """Those of one side, which have a transform."""
+
+    def __init__(self, n: int) -> None:
+        self.transform = PositiveDefiniteTransform(n)
 
 
 class CholeskyFactor(Constraint):

@@ -173,3 +173,22 @@ class CholeskyCov(CholeskyCovPacked):
                 f"the transform {self.name} is for matrices ({self.n}, {self.n}); the shape is {shape}"
             )
         return (*shape[:-2], len(self.on_diagonal))
+
+
+class PositiveDefinite(CholeskyCov):
+    """Symmetric positive definite matrices (n, n), from n (n + 1) / 2 numbers: by way of their Cholesky factors."""
+
+    name = "positive_definite"
+
+    def forward(self, x: Variable) -> Variable:
+        return super().forward(cholesky(x, on_error="nan"))
+
+    def inverse(self, y: Variable) -> Variable:
+        factor = super().inverse(y)
+        return matmul(factor, matrix_transpose(factor))
+
+    def log_det(self, y: Variable) -> Variable:
+        # Of the matrix's lower triangle by the factor's: 2^n times the product of its diagonal's powers n, n - 1 ... 1.
+        powers = self.n - np.arange(float(self.n))
+        diagonals = y[..., self.diagonal]
+        return super().log_det(y) + reduce.sum(powers * diagonals, axis=-1) + self.n * math.log(2.0)

@@ -5,6 +5,7 @@ from probgraph.distributions.matrix_transforms import (
     CholeskyCov,
     CholeskyCovPacked,
     CorrelationVector,
+    PositiveDefinite,
 )
 from probgraph.distributions.scalar_transforms import Affine, Circular, Interval, Log, LogExpM1, LogOdds
 from probgraph.distributions.transform import Chain, Transform
@@ -36,6 +37,7 @@ __all__ = [
     "LogExpM1",
     "LogOdds",
     "Ordered",
+    "PositiveDefinite",
     "Simplex",
     "SumTo1",
     "Transform",

@@ -61,6 +61,11 @@ def covariance(n: int) -> np.ndarray:
     return a @ a.T + np.eye(n)
 
 
+def covariance_like(n: int) -> np.ndarray:
+    """A positive definite matrix, always the same."""
+    return np.eye(n) + 0.3 * np.cos(np.subtract.outer(np.arange(n), np.arange(n)))
+
+
 def symmetric(a: np.ndarray) -> np.ndarray:
     return a + a.swapaxes(-1, -2)
 
@@ -152,6 +157,52 @@ def _stick_breaking(x, alpha):
     return total
 
 
+def _matrix_normal(x, mu=0, rowcov=None, rowchol=None, colcov=None, colchol=None):
+    """As a normal vector, with the Kronecker product for its covariance."""
+    with mp.workdps(200):
+        rows, columns = _cov(rowcov, chol=rowchol), _cov(colcov, chol=colchol)
+        m, n = np.shape(x)
+        cov = mp.matrix(m * n, m * n)
+        for i, j in np.ndindex(m * n, m * n):
+            cov[i, j] = rows[i // n, j // n] * columns[i % n, j % n]
+        return _mv_normal(np.ravel(x), np.ravel(np.broadcast_to(mu, (m, n))), cov=cov.tolist())
+
+
+def _wishart(x, nu, V):
+    x, V, p = matrix(x), matrix(V), len(x)
+    gammas = mp.mpf(p * (p - 1)) / 4 * mp.log(mp.pi) + sum(lgamma((nu - j) / 2) for j in range(p))
+    total = V**-1 * x
+    trace = sum(total[i, i] for i in range(p))
+    powers = (nu - p - 1) * mp.log(mp.det(x)) - nu * mp.log(mp.det(V)) - nu * p * mp.log(2)
+    return powers / 2 - trace / 2 - gammas
+
+
+def _car(x, mu, alpha, tau):
+    precision = [
+        [tau * ((sum(W[i]) if i == j else 0) - alpha * mp.mpf(W[i][j])) for j in range(4)] for i in range(4)
+    ]
+    return _mv_normal(x, mu, cov=(mp.matrix(precision) ** -1).tolist())
+
+
+def _icar(x, sigma, zero_sum_stdev):
+    """As a normal vector, whose precision has the sum's part."""
+    n = len(x)
+    precision = mp.matrix(n, n)
+    for i, j in np.ndindex(n, n):
+        pairs = mp.mpf(int(sum(W[i])) if i == j else -int(W[i][j]))
+        precision[i, j] = pairs / sigma**2 + 1 / (n * zero_sum_stdev) ** 2
+    return _mv_normal(x, mp.mpf(0), cov=(precision**-1).tolist())
+
+
+W = [[0, 1, 1, 0], [1, 0, 1, 0], [1, 1, 0, 1], [0, 0, 1, 0]]
+AREAS = [np.array([0.3, -1.0, 2.0, 0.1]), np.zeros(4), np.array([1e4, 1.0, -3.0, 0.0])]
+WRONG_W = (
+    [[0, 1], [0, 0]],
+    [[0, -1], [-1, 0]],
+    [[1, 1], [1, 0]],
+    [[0, 1, 0], [1, 0, 0], [0, 0, 0]],
+    np.ones((2, 3)),
+)
 S3, S2 = covariance(3), covariance(2)
 SCALES = np.diag([1e-100, 1.0, 1e100])
 NOT_POSITIVE = np.array([[1.0, 2.0], [2.0, 1.0]])
@@ -331,9 +382,72 @@ TABLE = {
         {"x": centred},
         options={"K": 3},
     ),
+    "MatrixNormal": Row(
+        (
+            {"mu": np.arange(6.0).reshape(2, 3), "rowcov": S2, "colcov": S3},
+            {"mu": np.zeros((2, 3)), "rowchol": np.linalg.cholesky(S2), "colcov": S3},
+            {"mu": np.zeros((2, 2)), "rowcov": S2, "colchol": 1e-100 * np.linalg.cholesky(S2)},
+            {"mu": np.zeros((2, 2)), "rowchol": np.linalg.cholesky(S2), "colchol": np.linalg.cholesky(S2)},
+        ),
+        lambda mu, **scale: [
+            (1e-100 if "rowcov" in scale and "colchol" in scale else 1.0) * x
+            for x in (np.cos(np.arange(mu.size)).reshape(mu.shape), np.zeros(mu.shape))
+        ],
+        lambda mu, **scale: [np.full(mu.shape, bad) for bad in (np.inf, np.nan)],
+        _matrix_normal,
+        (
+            {"mu": np.zeros((2, 2)), "rowchol": -np.eye(2), "colchol": np.eye(2)},
+            {"mu": np.zeros((2, 2)), "rowcov": NOT_POSITIVE, "colcov": S2},
+            {"mu": np.zeros((3, 2)), "rowcov": S2, "colcov": S2},
+        ),
+        {k: symmetric if "cov" in k else np.tril for k in ("rowcov", "rowchol", "colcov", "colchol")},
+    ),
+    "Wishart": Row(
+        ({"nu": 3.5, "V": S2}, {"nu": 3.3, "V": S3}, {"nu": 100.0, "V": np.array([[1e-3]])}),
+        lambda nu, V: [covariance_like(len(V)), 1e-3 * np.eye(len(V))],
+        lambda nu, V: [-np.eye(len(V)), np.zeros(V.shape), np.full(V.shape, np.nan)],
+        _wishart,
+        ({"nu": 0.5, "V": S2}, {"nu": -1.0, "V": S2}, {"nu": 3.0, "V": NOT_POSITIVE}),
+        {"V": symmetric, "x": symmetric},
+    ),
+    "CAR": Row(
+        (
+            {"mu": np.array([1.0, 0.0, -1.0, 2.0]), "alpha": 0.7, "tau": 2.0},
+            {"mu": 0.0, "alpha": -0.99, "tau": 1e-6},
+            {"mu": 0.0, "alpha": 0.999999, "tau": 1.0},
+        ),
+        lambda mu, alpha, tau: AREAS,
+        lambda mu, alpha, tau: [np.full(4, bad) for bad in (np.inf, np.nan)],
+        _car,
+        (
+            {"mu": 0.0, "alpha": 1.0, "tau": 1.0},
+            {"mu": 0.0, "alpha": 0.5, "tau": 0.0},
+            {"mu": np.zeros(3), "alpha": 0.5, "tau": 1.0},
+            *({"mu": 0.0, "alpha": 0.5, "tau": 1.0, "W": wrong} for wrong in WRONG_W),
+        ),
+        options={"W": W},
+    ),
+    "ICAR": Row(
+        (
+            {"sigma": 1.0, "zero_sum_stdev": 1.0},
+            {"sigma": 3.0, "zero_sum_stdev": 0.001},
+            {"sigma": 1e-3, "zero_sum_stdev": 10.0},
+        ),
+        lambda sigma, zero_sum_stdev: AREAS[:2],
+        lambda sigma, zero_sum_stdev: [np.full(4, bad) for bad in (np.inf, np.nan)],
+        _icar,
+        (
+            {"sigma": 0.0, "zero_sum_stdev": 1.0},
+            {"sigma": 1.0, "zero_sum_stdev": -1.0},
+            *({"sigma": 1.0, "W": wrong} for wrong in WRONG_W),
+            {"sigma": 1.0, "W": [[0, 2], [2, 0]]},
+            {"sigma": 1.0, "W": np.kron(np.eye(2), [[0, 1], [1, 0]])},
+        ),
+        options={"W": W},
+    ),
 }
 
-MODULES = ("gaussian_vectors", "simplexes", "count_vectors", "correlations")
+MODULES = ("gaussian_vectors", "simplexes", "count_vectors", "correlations", "matrices", "areas")
 
 
 def _classes() -> list[type[Distribution]]:

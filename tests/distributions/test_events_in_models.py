@@ -8,14 +8,18 @@ import scipy.stats as st
 
 import probgraph as pg
 from probgraph.distributions import (
+    CAR,
+    ICAR,
     Dirichlet,
     Exponential,
     LKJCholeskyCov,
     LKJCorr,
+    MatrixNormal,
     Multinomial,
     MvNormal,
     MvStudentT,
     StickBreakingWeights,
+    Wishart,
     ZeroSumNormal,
 )
 
@@ -139,7 +143,7 @@ def test_zero_sums_and_correlations_and_sticks_are_sampled():
         StickBreakingWeights("w", alpha=2.0, K=2)
         MvStudentT("t", nu=5.0, mu=np.zeros(3), chol=pg.math.cholesky(corr))
         pg.Normal("y", effect, 1.0, observed=[3.0, 1.0, 1.0, -1.0])
-        idata = pg.sample(2000, **SAMPLER)
+        idata = pg.sample(2000, target_accept=0.95, **SAMPLER)
     assert corr.type.shape == (3, 3) and [v.type.shape for v in model.value_vars] == [(3,), (3,), (2,), (3,)]
     # Precisions add up on the plane of zero sums, where the data's own mean does not count.
     draws = draws_of(idata, "effect")
@@ -152,3 +156,26 @@ def test_zero_sums_and_correlations_and_sticks_are_sampled():
     np.testing.assert_allclose(draws_of(idata, "w").var(axis=0), weights.variance().eval(), rtol=0.15)
     t = draws_of(idata, "t")[:, 0]
     assert st.kstest(t[::10], st.t(5.0).cdf).pvalue > 1e-3
+
+
+def test_matrices_and_areas_are_sampled():
+    W = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]])
+    V = np.array([[1.0, 0.3], [0.3, 0.5]])
+    priors = {
+        "s": Wishart.dist(nu=6.0, V=V),
+        "m": MatrixNormal.dist(np.ones((2, 3)), rowcov=V, colchol=np.tri(3)),
+        "car": CAR.dist(mu=np.zeros(3), W=W, alpha=0.8, tau=2.0),
+        "icar": ICAR.dist(W, sigma=2.0, zero_sum_stdev=0.5),
+    }
+    with pg.Model() as model:
+        Wishart("s", nu=6.0, V=V)
+        MatrixNormal("m", np.ones((2, 3)), rowcov=V, colchol=np.tri(3))
+        CAR("car", np.zeros(3), W, 0.8, 2.0)
+        ICAR("icar", W, sigma=2.0, zero_sum_stdev=0.5)
+        idata = pg.sample(2000, **SAMPLER)
+    assert [v.name for v in model.value_vars] == ["s_positive_definite__", "m", "car", "icar"]
+    for name, prior in priors.items():
+        draws, variance = draws_of(idata, name), prior.variance().eval()
+        z = (draws - prior.mean().eval()) / np.sqrt(variance)
+        assert abs(z.mean(axis=0)).max() < 0.12, name
+        np.testing.assert_allclose(z.var(axis=0), 1.0, rtol=0.2, err_msg=name)

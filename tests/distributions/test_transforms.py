@@ -82,6 +82,9 @@ TABLE = {
     "correlations of a matrix": Row(
         tr.CorrelationVector(4), (6,), lambda x: (abs(x) <= 1 + 1e-12).all(), far=3.0
     ),
+    "positive_definite": Row(
+        tr.PositiveDefinite(3), (3, 3), lambda x: np.allclose(x, x.T), lambda x: x[TRIANGLE], far=2.0
+    ),
     "cholesky_cov": Row(tr.CholeskyCov(3), (3, 3), lambda x: is_chol(x, 3), lambda x: x[TRIANGLE]),
     "cholesky_cov_packed": Row(tr.CholeskyCovPacked(3), (6,), lambda x: (x[[0, 2, 5]] >= 0).all()),
     "log, then ordered": Row(
