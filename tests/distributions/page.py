@@ -1,0 +1,64 @@
+"""The page about distributions, docs/distributions.md: each tick is a check that was made as it was printed.
+
+`PYTHONPATH=.:tests/distributions python -m tests.distributions.page > docs/distributions.md`, from the root of the
+repository.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import checks
+from distribution_table import CLASSES, TABLE
+
+from probgraph.distributions import Distribution
+
+HEAD = """\
+# What each distribution can do
+
+This page is printed by `python -m tests.distributions.page`, which makes every check that it reports, over the grid of
+points and parameters in `tests/distributions/distribution_table.py`.
+
+* **logp**, **cdf**, **icdf**, **gradients**: within 1e-12 of mpmath with 60 digits, or what the last digit of the inputs
+  makes of it where that is more; cdf is `logcdf` and `logccdf`, in both tails; gradients are those of logp in the
+  value and in every continuous parameter.
+* **error**: the largest relative error of logp and of both tails where the inputs are well conditioned, as a power of ten.
+* **draw**: 4,000 draws agree with the cdf (Kolmogorov and Smirnov, or chi-square for integers).
+
+"no" says that it is not there: an error says so when it is asked for.
+
+| | logp | cdf | icdf | gradients | error | draw |
+|---|---|---|---|---|---|---|
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    return HEAD + "".join(f"| {cls.__name__} | {' | '.join(cells(cls))} |\n" for cls in CLASSES)
+
+
+def cells(cls: type[Distribution]) -> list[str]:
+    """The cells of one row."""
+    params = TABLE[cls.__name__].params
+    logp = [checks.logp_errors(cls, p) for p in params]
+    tails = [checks.tail_errors(cls, p) for p in params]
+    quantiles = [checks.quantile_errors(cls, p) for p in params]
+    gradients = [checks.gradient_errors(cls, p) for p in params]
+    largest = max(e.largest for e in (*logp, *tails) if e is not None)
+    error = f"1e{math.ceil(math.log10(max(largest, 1e-16)))}"
+    if not checks.is_proper(cls):
+        draw = "no"
+    else:
+        draw = "✓" if all(checks.sampling_pvalue(cls, p) > 1e-3 for p in params) else "WRONG"
+    return [_tick(logp), _tick(tails), _tick(quantiles), _tick(gradients), error, draw]
+
+
+def _tick(found: list[Any]) -> str:
+    if any(e is None for e in found):
+        return "no"
+    return "WRONG" if any(e.wrong for e in found) else "✓"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
