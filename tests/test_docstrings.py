@@ -22,6 +22,7 @@ MODULES = [
     "probgraph.distributions.count_vectors",
     "probgraph.distributions.correlations",
     "probgraph.distributions.matrices",
+    "probgraph.distributions.kronecker",
     "probgraph.distributions.areas",
     "probgraph.distributions.drawing",
     "probgraph.distributions.probabilities",

@@ -15,6 +15,7 @@ from probgraph.distributions import (
     extremes,
     gaussian_vectors,
     half_line,
+    kronecker,
     matrices,
     real_line,
     simplexes,
@@ -30,6 +31,7 @@ from probgraph.distributions.drawing import draw
 from probgraph.distributions.extremes import *
 from probgraph.distributions.gaussian_vectors import *
 from probgraph.distributions.half_line import *
+from probgraph.distributions.kronecker import *
 from probgraph.distributions.matrices import *
 from probgraph.distributions.probabilities import icdf, logccdf, logcdf, logp
 from probgraph.distributions.random_variable import RandomVariable
@@ -47,6 +49,7 @@ __all__ = [
     *count_vectors.__all__,
     *correlations.__all__,
     *matrices.__all__,
+    *kronecker.__all__,
     *areas.__all__,
     "Distribution",
     "RandomVariable",

@@ -168,6 +168,14 @@ def _matrix_normal(x, mu=0, rowcov=None, rowchol=None, colcov=None, colchol=None
         return _mv_normal(np.ravel(x), np.ravel(np.broadcast_to(mu, (m, n))), cov=cov.tolist())
 
 
+def _kronecker_normal(x, mu, sigma):
+    rows, columns, n = matrix(S2), matrix(S3), 6
+    cov = mp.matrix(n, n)
+    for i, j in np.ndindex(n, n):
+        cov[i, j] = rows[i // 3, j // 3] * columns[i % 3, j % 3] + (sigma**2 if i == j else 0)
+    return _mv_normal(x, mu, cov=cov.tolist())
+
+
 def _wishart(x, nu, V):
     x, V, p = matrix(x), matrix(V), len(x)
     gammas = mp.mpf(p * (p - 1)) / 4 * mp.log(mp.pi) + sum(lgamma((nu - j) / 2) for j in range(p))
@@ -402,6 +410,23 @@ TABLE = {
         ),
         {k: symmetric if "cov" in k else np.tril for k in ("rowcov", "rowchol", "colcov", "colchol")},
     ),
+    "KroneckerNormal": Row(
+        (
+            {"mu": np.arange(6.0), "sigma": 0.7},
+            {"mu": 0.5, "sigma": 0.0},
+            {"mu": 0.0, "sigma": 1e3},
+        ),
+        lambda mu, sigma: [np.cos(np.arange(6.0)), np.zeros(6)],
+        lambda mu, sigma: [np.full(6, bad) for bad in (np.inf, np.nan)],
+        _kronecker_normal,
+        (
+            {"mu": 0.0, "sigma": -1.0},
+            {"mu": np.zeros(5), "sigma": 1.0},
+            {"mu": 0.0, "sigma": 1.0, "covs": [NOT_POSITIVE]},
+            {"mu": 0.0, "sigma": 1.0, "covs": [np.ones((2, 3))]},
+        ),
+        options={"covs": [S2, S3]},
+    ),
     "Wishart": Row(
         ({"nu": 3.5, "V": S2}, {"nu": 3.3, "V": S3}, {"nu": 100.0, "V": np.array([[1e-3]])}),
         lambda nu, V: [covariance_like(len(V)), 1e-3 * np.eye(len(V))],
@@ -447,7 +472,7 @@ TABLE = {
     ),
 }
 
-MODULES = ("gaussian_vectors", "simplexes", "count_vectors", "correlations", "matrices", "areas")
+MODULES = ("gaussian_vectors", "simplexes", "count_vectors", "correlations", "matrices", "kronecker", "areas")
 
 
 def _classes() -> list[type[Distribution]]:

@@ -12,6 +12,7 @@ from probgraph.distributions import (
     ICAR,
     Dirichlet,
     Exponential,
+    KroneckerNormal,
     LKJCholeskyCov,
     LKJCorr,
     MatrixNormal,
@@ -179,3 +180,30 @@ def test_matrices_and_areas_are_sampled():
         z = (draws - prior.mean().eval()) / np.sqrt(variance)
         assert abs(z.mean(axis=0)).max() < 0.12, name
         np.testing.assert_allclose(z.var(axis=0), 1.0, rtol=0.2, err_msg=name)
+
+
+def test_a_kronecker_product_is_given_in_three_ways_and_learnt_through():
+    covs = [np.array([[1.0, 0.4], [0.4, 2.0]]), np.array([[1.0, 0.3, 0.1], [0.3, 1.0, 0.2], [0.1, 0.2, 3.0]])]
+    chols = [np.linalg.cholesky(c) for c in covs]
+    evds = [np.linalg.eigh(c) for c in covs]
+    x = np.random.default_rng(3).normal(size=(4, 6))
+    for sigma in (0.0, 0.5):
+        exact = st.multivariate_normal(np.ones(6), np.kron(*covs) + sigma**2 * np.eye(6))
+        for given in ({"covs": covs}, {"chols": chols}, {"evds": evds}):
+            dist = KroneckerNormal.dist(1.0, sigma=sigma, **given)
+            np.testing.assert_allclose(dist.logp(x).eval(), exact.logpdf(x), rtol=1e-12)
+            np.testing.assert_allclose(dist.variance().eval(), np.diag(exact.cov), rtol=1e-12)
+            draws = dist.sample(20000, random_seed=4)
+            np.testing.assert_allclose(np.cov(draws.T), exact.cov, atol=0.25)
+    with pg.Model() as model:
+        scale = pg.HalfNormal("scale", 1.0)
+        KroneckerNormal("y", np.zeros(6), covs=[scale * covs[0], covs[1]], observed=x)
+        with pytest.raises(NotImplementedError, match=r"covs\[0\] has to be a constant.*Write MvNormal"):
+            KroneckerNormal("z", np.zeros(6), covs=[scale * covs[0], covs[1]], sigma=1.0, observed=x)
+        prior = pg.draw(KroneckerNormal.dist(np.zeros(6), covs=[scale * covs[0], covs[1]]), 3, random_seed=1)
+    assert prior.shape == (3, 6)
+    likelihood = st.multivariate_normal(np.zeros(6), 1.7 * np.kron(*covs)).logpdf(x).sum()
+    found = model.compile_logp()({"scale_log__": np.log(1.7)})
+    np.testing.assert_allclose(found, likelihood + st.halfnorm.logpdf(1.7) + np.log(1.7), rtol=1e-12)
+    with pytest.raises(TypeError, match="takes one of covs, chols and evds; given was none"):
+        KroneckerNormal.dist(0.0)
