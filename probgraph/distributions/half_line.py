@@ -12,6 +12,12 @@ import numpy as np
 
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.constraints import above, from_on, nonnegative, positive, real
+from probgraph.distributions.gamma_tails import (
+    gamma_quantile,
+    log_lower_gamma,
+    log_upper_gamma,
+    upper_gamma_quantile,
+)
 from probgraph.distributions.normal_functions import (
     HALF_LOG_TWO_PI,
     ROOT_HALF,
@@ -254,6 +260,15 @@ class Gamma(Distribution):
     def density(self, x):
         return log_gamma_kernel(self.alpha, self.beta, x)
 
+    def cumulative(self, x):
+        return log_lower_gamma(self.alpha, self.beta, x)
+
+    def survival(self, x):
+        return log_upper_gamma(self.alpha, self.beta, x)
+
+    def quantile(self, q):
+        return gamma_quantile(self.alpha, q) / self.beta
+
     def draw(self, rng, size, alpha, beta):
         return rng.gamma(alpha, 1.0 / beta, size)
 
@@ -304,7 +319,19 @@ class InverseGamma(Distribution):
     support = positive
 
     def density(self, x):
-        return log_gamma_kernel(self.alpha, self.beta, ew.minimum(1.0 / x, _greatest(x))) - 2.0 * ew.log(x)
+        return log_gamma_kernel(self.alpha, self.beta, self._inverse(x)) - 2.0 * ew.log(x)
+
+    def _inverse(self, x):
+        return ew.minimum(1.0 / x, _greatest(x))
+
+    def cumulative(self, x):
+        return log_upper_gamma(self.alpha, self.beta, self._inverse(x))
+
+    def survival(self, x):
+        return log_lower_gamma(self.alpha, self.beta, self._inverse(x))
+
+    def quantile(self, q):
+        return self.beta / upper_gamma_quantile(self.alpha, q)
 
     def draw(self, rng, size, alpha, beta):
         return beta / rng.gamma(alpha, 1.0, size)

@@ -88,6 +88,21 @@ def _gamma(x, alpha, beta):
     return alpha * mp.log(beta) + (alpha - 1) * mp.log(x) - beta * x - mp.loggamma(alpha)
 
 
+def _gamma_below(x, alpha, beta):
+    return mp.gammainc(alpha, 0, beta * x, regularized=True)
+
+
+def _gamma_above(x, alpha, beta):
+    """By Legendre's continued fraction where mpmath's sum of two large parts needs thousands of digits."""
+    y = beta * x
+    if y < alpha + 30 * mp.sqrt(alpha) + 100:
+        return mp.gammainc(alpha, y, regularized=True)
+    fraction = y - alpha
+    for n in range(400, 0, -1):
+        fraction = y - alpha + 2 * n - 1 + n * (alpha - n) / fraction
+    return mp.exp(alpha * mp.log(y) - y - mp.loggamma(alpha)) / fraction
+
+
 def _cauchy_below(x, alpha, beta):
     """P(X <= x), without subtracting from 1."""
     angle = mp.atan(beta / abs(x - alpha)) / mp.pi if x != alpha else mp.mpf(1) / 2
@@ -341,6 +356,8 @@ TABLE: dict[str, Row] = {
         (-1e-300, -2.0),
         _gamma,
         lambda alpha, beta: st.gamma(alpha, 0, 1 / beta),
+        _gamma_below,
+        _gamma_above,
         alternatives=(({"mu": 3.0, "sigma": 1.5}, {"alpha": 4.0, "beta": 4.0 / 3.0}),),
     ),
     "Beta": Row(
@@ -451,6 +468,8 @@ TABLE: dict[str, Row] = {
         (-1e-300, -2.0),
         lambda x, nu: _gamma(x, nu / 2, mp.mpf(1) / 2),
         lambda nu: st.chi2(nu),
+        lambda x, nu: _gamma_below(x, nu / 2, mp.mpf(0.5)),
+        lambda x, nu: _gamma_above(x, nu / 2, mp.mpf(0.5)),
     ),
     "InverseGamma": Row(
         ({"alpha": 3.0, "beta": 0.5}, {"alpha": 0.3, "beta": 3.0}, {"alpha": 400.0, "beta": 20.0}),
@@ -458,6 +477,8 @@ TABLE: dict[str, Row] = {
         (0.0, -2.0),
         _inverse_gamma,
         lambda alpha, beta: st.invgamma(alpha, 0, beta),
+        lambda x, alpha, beta: _gamma_above(1 / x, alpha, beta),
+        lambda x, alpha, beta: _gamma_below(1 / x, alpha, beta),
         alternatives=(({"mu": 3.0, "sigma": 1.5}, {"alpha": 6.0, "beta": 15.0}),),
     ),
     "Weibull": Row(
