@@ -271,8 +271,16 @@ def check_differences(cost: Any, inputs: list[Any], arrays: Any, floats: list[in
         np.testing.assert_allclose(got, expected, 2e-6, 2e-7)
 
 
-def check_compiled(cases: list[Case]) -> None:
-    """All cases and their gradients in one program: C and loops in Python against the NumPy meaning."""
+def check_compiled(cases: list[Case], together: int = 6) -> None:
+    """The cases and their gradients, several in one program: C and loops in Python against the NumPy meaning.
+
+    A compiler takes a while to start, but more than twice as long for what is twice as long.
+    """
+    for k in range(0, len(cases), together):
+        _check_compiled(cases[k : k + together])
+
+
+def _check_compiled(cases: list[Case]) -> None:
     inputs: list[Any] = []
     arrays: list[np.ndarray] = []
     outputs: list[Any] = []
