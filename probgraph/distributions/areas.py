@@ -6,6 +6,7 @@ proportion to the number of pairs, not to the square of that of areas.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.constraints import Interval, positive, real_vector
 from probgraph.distributions.folding import value_if_constant
-from probgraph.distributions.special import LOG_TWO_PI
+from probgraph.distributions.special import LOG_TWO_PI, in_floatX, or_infinite
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
@@ -30,7 +31,7 @@ class _OfNeighbours(Distribution):
     def prepare(self):
         self.W = neighbours(type(self).__name__, self.W)
         self.left, self.right = np.nonzero(np.triu(self.W, 1))
-        self.weights = self.W[self.left, self.right]
+        self.weights = in_floatX(self.W[self.left, self.right])
         self.degrees = self.W.sum(axis=1)
 
     def event_lengths(self, lengths):
@@ -40,9 +41,9 @@ class _OfNeighbours(Distribution):
             raise ValueError(f"{type(self).__name__}: mu has vectors of length {mu}, but W is {n} x {n}")
         return (n,)
 
-    def roughness(self, x: Variable) -> Variable:
-        """The sum over pairs of neighbours of the weighted squares of their differences."""
-        return reduce.sum(self.weights * ew.sqr(x[..., self.left] - x[..., self.right]), axis=-1)
+    def roughness(self, x: Variable, sign: float = 1.0) -> Variable:
+        """The sum over pairs of neighbours of the weighted squares of their differences; of their sums for sign=-1."""
+        return reduce.sum(self.weights * ew.sqr(x[..., self.left] - sign * x[..., self.right]), axis=-1)
 
 
 def neighbours(who: str, W: Any) -> np.ndarray:
@@ -94,10 +95,12 @@ class CAR(_OfNeighbours):
 
     def density(self, x):
         delta = x - self.mu
-        # As a sum of squares, of which none cancel when alpha is near 1.
-        squares = reduce.sum(self.degrees * ew.sqr(delta), axis=-1)
-        distance = self.tau * ((1.0 - self.alpha) * squares + self.alpha * self.roughness(delta))
-        log_det = reduce.sum(ew.log1p(-self.alpha[..., None] * self.eigenvalues), axis=-1)
+        # As a sum of squares, of which none cancel, for either sign of alpha.
+        squares = reduce.sum(in_floatX(self.degrees) * ew.sqr(delta), axis=-1)
+        above = (1.0 - self.alpha) * squares + self.alpha * self.roughness(delta)
+        below = (1.0 + self.alpha) * squares - self.alpha * self.roughness(delta, -1.0)
+        distance = self.tau * or_infinite(ew.switch(self.alpha < 0.0, below, above))
+        log_det = reduce.sum(ew.log1p(-self.alpha[..., None] * in_floatX(self.eigenvalues)), axis=-1)
         n = len(self.W)
         log_det = log_det + n * ew.log(self.tau) + float(np.log(self.degrees).sum())
         return 0.5 * (log_det - distance) - 0.5 * n * LOG_TWO_PI
@@ -112,7 +115,7 @@ class CAR(_OfNeighbours):
         return self.mu
 
     def variance(self):
-        scaled = np.diag(self.degrees) - self.alpha[..., None, None] * self.W
+        scaled = in_floatX(np.diag(self.degrees)) - self.alpha[..., None, None] * in_floatX(self.W)
         return diagonal(inv(scaled), axis1=-2, axis2=-1) / self.tau[..., None]
 
 
@@ -150,9 +153,9 @@ class ICAR(_OfNeighbours):
     def density(self, x):
         n = len(self.W)
         mean = reduce.mean(x, axis=-1) / self.zero_sum_stdev
-        distance = self.roughness(x) / ew.sqr(self.sigma) + ew.sqr(mean)
+        distance = or_infinite(self.roughness(x)) / ew.sqr(self.sigma) + ew.sqr(mean)
         log_scale = (n - 1.0) * ew.log(self.sigma) + ew.log(self.zero_sum_stdev)
-        constant = 0.5 * (self.log_product - np.log(n) - n * LOG_TWO_PI)
+        constant = 0.5 * (self.log_product - math.log(n) - n * LOG_TWO_PI)
         return constant - 0.5 * distance - log_scale
 
     def draw(self, rng, size, sigma, zero_sum_stdev):
@@ -164,7 +167,7 @@ class ICAR(_OfNeighbours):
         return 0.0 * self.sigma[..., None]
 
     def variance(self):
-        own = (self.roots**2).sum(axis=1)
+        own = in_floatX((self.roots**2).sum(axis=1))
         return ew.sqr(self.sigma[..., None]) * own + ew.sqr(self.zero_sum_stdev[..., None])
 
 

@@ -18,6 +18,8 @@ from probgraph.distributions.constraints import positive
 from probgraph.distributions.event_constraints import Correlations, PackedCholeskyFactor
 from probgraph.distributions.matrix_transforms import correlation_matrix
 from probgraph.distributions.random_variable import open_model
+from probgraph.distributions.special import in_floatX
+from probgraph.engine.barriers import zero_grad
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
@@ -57,7 +59,7 @@ def lkj_constant(n: int, eta: Variable) -> Variable:
 
     Lewandowski, Kurowicka & Joe (2009), eq. 17, its gamma functions in pairs, which keep their digits for large eta.
     """
-    k = np.arange(1.0, n)
+    k = in_floatX(np.arange(1, n))
     parts = betaln(eta[..., None] + (n - 1.0 - k) / 2.0, k / 2.0)
     known = sum(0.5 * i * math.log(math.pi) - math.lgamma(0.5 * i) for i in range(1, n))
     return reduce.sum(parts, axis=-1) + known
@@ -141,10 +143,13 @@ class LKJCholeskyCov(Distribution):
         return (self.n * (self.n + 1) // 2,)
 
     def density(self, x):
-        stds = ew.sqrt(reduce.sum(ew.sqr(expand_packed_triangular(self.n, x)), axis=-1))
+        rows = expand_packed_triangular(self.n, x)
+        # By the greatest of a row, lest squares overflow or vanish; what it is does not matter to the result.
+        greatest = zero_grad(reduce.max(ew.abs(rows), axis=-1))
+        stds = greatest * ew.sqrt(reduce.sum(ew.sqr(rows / greatest[..., None]), axis=-1))
         log_stds = ew.log(stds)
         log_parts = ew.log(x[..., self.support.transform.diagonal]) - log_stds
-        places = np.arange(float(self.n))
+        places = in_floatX(np.arange(self.n))
         powers = 2.0 * self.eta[..., None] + (self.n - 2.0 - places)
         # The first row has one place, its deviation.
         terms = ew.switch(places > 0, powers * log_parts - places * log_stds, 0.0)
@@ -159,7 +164,7 @@ class LKJCholeskyCov(Distribution):
 
     def point(self):
         rows, columns = np.tril_indices(self.n)
-        stds = self.sd_dist.point() + np.zeros(self.n)
+        stds = self.sd_dist.point() + in_floatX(np.zeros(self.n))
         return ew.switch(rows == columns, stds[rows], 0.0)
 
 
@@ -202,10 +207,10 @@ class LKJCorr(Distribution):
         return np.matmul(factor, factor.swapaxes(-1, -2))[(..., *np.triu_indices(self.n, 1))]
 
     def mean(self):
-        return 0.0 * self.eta[..., None] + np.zeros(self.event_shape)
+        return 0.0 * self.eta[..., None] + in_floatX(np.zeros(self.event_shape))
 
     def variance(self):
-        return 1.0 / (2.0 * self.eta[..., None] + (self.n - 1.0)) + np.zeros(self.event_shape)
+        return 1.0 / (2.0 * self.eta[..., None] + (self.n - 1.0)) + in_floatX(np.zeros(self.event_shape))
 
 
 def _side(cls: type[Distribution], args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:

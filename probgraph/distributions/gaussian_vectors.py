@@ -10,7 +10,7 @@ from probgraph.distributions.base import Distribution
 from probgraph.distributions.constraints import positive, real_vector
 from probgraph.distributions.event_constraints import SumTo0, cholesky_factor, positive_definite
 from probgraph.distributions.parameters import Alternative
-from probgraph.distributions.special import LOG_TWO_PI
+from probgraph.distributions.special import LOG_TWO_PI, or_infinite
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
@@ -77,7 +77,7 @@ class _OfCovariance(Distribution):
             white, log_scale = matmul(delta[..., None, :], factor)[..., 0, :], -log_diagonal(factor)
         else:
             white, log_scale = whitened(self.chol, delta), log_diagonal(self.chol)
-        return reduce.sum(ew.sqr(white), axis=-1), log_scale
+        return or_infinite(reduce.sum(ew.sqr(white), axis=-1)), log_scale
 
     def places(self, x: Variable) -> Variable:
         """How many there are in a vector, as a float."""

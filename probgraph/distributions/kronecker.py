@@ -19,7 +19,7 @@ from probgraph.distributions.constraints import nonnegative, real_vector
 from probgraph.distributions.event_constraints import cholesky_factor, positive_definite
 from probgraph.distributions.folding import folded, value_if_constant
 from probgraph.distributions.parameters import parameter, refuse_outside
-from probgraph.distributions.special import LOG_TWO_PI
+from probgraph.distributions.special import LOG_TWO_PI, or_infinite
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
@@ -157,7 +157,7 @@ class KroneckerNormal(Distribution):
             scales = self._scales()
             distance = reduce.sum(ew.sqr(grid) / scales, axis=axes)
             log_det = reduce.sum(ew.log(scales), axis=axes)
-        return -0.5 * (distance + log_det + n * LOG_TWO_PI)
+        return -0.5 * (or_infinite(distance) + log_det + n * LOG_TWO_PI)
 
     def draw(self, rng, size, mu, sigma, **matrices):
         n, count = math.prod(self.sides), len(self.sides)

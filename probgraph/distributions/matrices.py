@@ -14,7 +14,7 @@ from probgraph.distributions.event_constraints import (
     positive_definite,
 )
 from probgraph.distributions.parameters import Alternative
-from probgraph.distributions.special import LOG_TWO_PI
+from probgraph.distributions.special import LOG_TWO_PI, in_floatX, or_infinite
 from probgraph.engine.graph import Variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops import reduce
@@ -73,7 +73,8 @@ class MatrixNormal(Distribution):
         white = solve_triangular(self.colchol, matrix_transpose(rows), lower=True)
         m, n = (ew.cast(length(x, x.ndim - axis), x.dtype) for axis in (2, 1))
         log_scale = n * _log_diagonal(self.rowchol) + m * _log_diagonal(self.colchol)
-        return -0.5 * reduce.sum(ew.sqr(white), axis=(-2, -1)) - log_scale - 0.5 * m * n * LOG_TWO_PI
+        distance = or_infinite(reduce.sum(ew.sqr(white), axis=(-2, -1)))
+        return -0.5 * distance - log_scale - 0.5 * m * n * LOG_TWO_PI
 
     def draw(self, rng, size, mu, rowchol, colchol):
         z = rng.standard_normal((*size, rowchol.shape[-1], colchol.shape[-1]))
@@ -117,8 +118,8 @@ class Wishart(Distribution):
     def density(self, x):
         p, nu = self.p, self.nu
         scale, factor = cholesky(self.V, on_error="nan"), cholesky(x, on_error="nan")
-        traces = reduce.sum(ew.sqr(solve_triangular(scale, factor, lower=True)), axis=(-2, -1))
-        gammas = reduce.sum(ew.gammaln(0.5 * (nu[..., None] - np.arange(float(p)))), axis=-1)
+        traces = or_infinite(reduce.sum(ew.sqr(solve_triangular(scale, factor, lower=True)), axis=(-2, -1)))
+        gammas = reduce.sum(ew.gammaln(0.5 * (nu[..., None] - in_floatX(np.arange(p)))), axis=-1)
         constant = 0.5 * p * math.log(2.0) * nu + nu * _log_diagonal(scale) + gammas
         constant = constant + 0.25 * p * (p - 1.0) * math.log(math.pi)
         return (nu - (p + 1.0)) * _log_diagonal(factor) - 0.5 * traces - constant

@@ -9,7 +9,8 @@ import numpy as np
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.constraints import Each, positive
 from probgraph.distributions.event_constraints import open_simplex, simplex
-from probgraph.distributions.special import times_log
+from probgraph.distributions.folding import value_if_constant
+from probgraph.distributions.special import in_floatX, times_log
 from probgraph.engine.graph import Variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops import reduce
@@ -30,7 +31,12 @@ class Dirichlet(Distribution):
 
     def density(self, x):
         constant = ew.gammaln(reduce.sum(self.a, axis=-1)) - reduce.sum(ew.gammaln(self.a), axis=-1)
-        return reduce.sum(times_log(self.a - 1.0, x), axis=-1) + constant
+        powers = reduce.sum(times_log(self.a - 1.0, x), axis=-1)
+        known = value_if_constant(self.a)
+        if known is None or (np.any(known < 1.0) and np.any(known > 1.0)):
+            # On an edge where one power is 0 and another infinite there is no density.
+            powers = ew.switch(ew.isnan(powers), -np.inf, powers)
+        return powers + constant
 
     def draw(self, rng, size, a):
         return draw_dirichlet(rng, size, a)
@@ -91,7 +97,7 @@ class StickBreakingWeights(Distribution):
 
     def _moment(self, taken: Variable, left: Variable) -> Variable:
         """The expectation of a power of each weight, from that of what is taken and of what is left at each."""
-        k = np.arange(self.K + 1.0)
+        k = in_floatX(np.arange(self.K + 1))
         return ew.switch(k < self.K, taken[..., None], 1.0) * left[..., None] ** k
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from probgraph.distributions.constraints import positive
 from probgraph.distributions.folding import value_if_constant
 from probgraph.distributions.known_signs import certainly
+from probgraph.engine.config import config
 from probgraph.engine.graph import Variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops.elementwise import gammaln, log, log1p, maximum, minimum, switch
@@ -83,6 +84,16 @@ def _deviance(ratio: Variable) -> Variable:
 def log_binomial(n: Variable, k: Variable) -> Variable:
     """The log of "n over k"."""
     return -betaln(n - k + 1.0, k + 1.0) - log1p(n)
+
+
+def in_floatX(array: Any) -> np.ndarray:
+    """An array of constants in the dtype that numbers get, lest it makes float32 to float64."""
+    return np.asarray(array, dtype=config.floatX)
+
+
+def or_infinite(distance: Variable) -> Variable:
+    """A sum of squares, infinite where it is nan because finite numbers overflowed on the way to it."""
+    return switch(ew.isnan(distance), np.inf, distance)
 
 
 def times_log(x: Any, y: Variable) -> Variable:
