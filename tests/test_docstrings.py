@@ -24,6 +24,7 @@ MODULES = [
     "probgraph.distributions.matrices",
     "probgraph.distributions.kronecker",
     "probgraph.distributions.areas",
+    "probgraph.distributions.counts",
     "probgraph.distributions.drawing",
     "probgraph.distributions.probabilities",
     "probgraph.log_likelihood",

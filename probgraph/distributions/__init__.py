@@ -11,6 +11,7 @@ from probgraph.distributions import (
     bounded,
     correlations,
     count_vectors,
+    counts,
     discrete,
     extremes,
     gaussian_vectors,
@@ -26,6 +27,7 @@ from probgraph.distributions.base import Distribution
 from probgraph.distributions.bounded import *
 from probgraph.distributions.correlations import *
 from probgraph.distributions.count_vectors import *
+from probgraph.distributions.counts import *
 from probgraph.distributions.discrete import *
 from probgraph.distributions.drawing import draw
 from probgraph.distributions.extremes import *
@@ -51,6 +53,7 @@ __all__ = [
     *matrices.__all__,
     *kronecker.__all__,
     *areas.__all__,
+    *counts.__all__,
     "Distribution",
     "RandomVariable",
     "draw",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from probgraph.distributions.base import Distribution
+from probgraph.distributions.beta_tails import log_beta_below
 from probgraph.distributions.constraints import boolean, integers_to, natural, nonnegative, probability, real
+from probgraph.distributions.gamma_tails import log_lower_gamma, log_upper_gamma
 from probgraph.distributions.parameters import Alternative
 from probgraph.distributions.special import log_binomial, times_log, times_log1m
 from probgraph.engine.graph import Variable
@@ -15,6 +17,12 @@ def _log_odds(given: dict[str, Variable], p: Variable) -> Variable | None:
     if "logit_p" in given:
         return given["logit_p"]
     return p.owner.inputs[0] if p.owner is not None and p.owner.op == ew.sigmoid else None
+
+
+def _complement(given: dict[str, Variable], p: Variable) -> Variable:
+    """1 - p, with all digits where p is nearly 1 and its log odds are at hand."""
+    logit_p = _log_odds(given, p)
+    return 1.0 - p if logit_p is None else ew.sigmoid(-logit_p)
 
 
 class Bernoulli(Distribution):
@@ -34,8 +42,20 @@ class Bernoulli(Distribution):
             return -ew.softplus((1.0 - 2.0 * x) * logit_p)
         return ew.switch(x > 0.5, ew.log(self.p), ew.log1p(-self.p))
 
+    def cumulative(self, x):
+        return ew.fill(x, self.density(ew.zeros_like(x)))
+
+    def survival(self, x):
+        return ew.fill(x, self.density(ew.ones_like(x)))
+
     def draw(self, rng, size, p):
         return (rng.random(size) < p).astype("int64")
+
+    def mean(self):
+        return self.p
+
+    def variance(self):
+        return self.p * _complement(self._given, self.p)
 
     def point(self):
         return ew.switch(self.p < 0.5, 0.0, 1.0)
@@ -62,8 +82,21 @@ class Binomial(Distribution):
             return x * logit_p - self.n * ew.softplus(logit_p) + log_binomial(self.n, x)
         return times_log(x, self.p) + times_log1m(self.n - x, self.p) + log_binomial(self.n, x)
 
+    def cumulative(self, x):
+        # At x = n, which is beyond all, any number of failures will do.
+        return log_beta_below(ew.maximum(self.n - x, 0.5), x + 1.0, _complement(self._given, self.p), self.p)
+
+    def survival(self, x):
+        return log_beta_below(x + 1.0, ew.maximum(self.n - x, 0.5), self.p, _complement(self._given, self.p))
+
     def draw(self, rng, size, n, p):
         return rng.binomial(n.astype("int64"), p, size)
+
+    def mean(self):
+        return self.n * self.p
+
+    def variance(self):
+        return self.n * self.p * _complement(self._given, self.p)
 
     def point(self):
         return ew.floor(self.n * self.p)
@@ -82,8 +115,20 @@ class Poisson(Distribution):
     def density(self, x):
         return times_log(x, self.mu) - self.mu - ew.gammaln(x + 1.0)
 
+    def cumulative(self, x):
+        return log_upper_gamma(x + 1.0, ew.ones_like(self.mu), self.mu)
+
+    def survival(self, x):
+        return log_lower_gamma(x + 1.0, ew.ones_like(self.mu), self.mu)
+
     def draw(self, rng, size, mu):
         return rng.poisson(mu, size)
+
+    def mean(self):
+        return self.mu
+
+    def variance(self):
+        return self.mu
 
     def point(self):
         return ew.floor(self.mu)

@@ -92,6 +92,16 @@ def rounding_of_parts(cls: type[Distribution], params: dict[str, Any], x: float)
         case "Binomial":
             n, p = params["n"], params["p"]
             size = 50 * (x + 1) + n * abs(np.log1p(-p))
+        case "NegativeBinomial":
+            mu, alpha = params["mu"], params["alpha"]
+            size = x * abs(np.log1p(alpha / mu)) + 8 * abs(float(mp.loggamma(x + 1)))
+            size += (
+                float(mp.loggamma(alpha + x + 1)) if alpha > 1e3 else 0
+            )  # SciPy's betaln, where it cancels
+        case "BetaBinomial":
+            size = 50 * (x + 1) + 4 * float(mp.loggamma(params["n"] + params["alpha"] + params["beta"]))
+        case "HyperGeometric":
+            size = 50 * (x + 1) + 4 * params["n"]
         case "Beta":
             a, b = params["alpha"], params["beta"]
             size = a * abs(np.log(x)) + b * abs(np.log1p(-x))
@@ -161,6 +171,8 @@ def gradient_errors(cls: type[Distribution], params: dict[str, Any]) -> Errors:
     dist = cls.dist(**roots)
     wrt = {**({} if dist.discrete else {"x": x}), **{k: v for k, v in roots.items() if k != "n"}}
     errors = Errors()
+    if cls.__name__ == "DiscreteUniform":
+        return errors  # its bounds are integers
     if not wrt:
         return errors
     gradients = grad(dist.logp(x), list(wrt.values()), disconnected_inputs="ignore")
@@ -181,7 +193,8 @@ def gradient_errors(cls: type[Distribution], params: dict[str, Any]) -> Errors:
             # The parts of a derivative may cancel: the scale of the density's own changes counts too.
             scale = condition(exact, point, params) / (abs(given[name]) or 1)
             # Differences of digamma functions are no better than the functions.
-            rounding = 4e-15 if name != "x" and cls.__name__ in ("Beta", "StudentT", "HalfStudentT") else 0.0
+            of_digamma = ("Beta", "StudentT", "HalfStudentT", "BetaBinomial", "NegativeBinomial")
+            rounding = 4e-15 if name != "x" and cls.__name__ in of_digamma else 0.0
             errors.add((name, point), got, true, condition(slope, point, params) + 16 * scale, rounding)
     return errors
 

@@ -249,6 +249,107 @@ def _binomial(x, n, p):
     return ways + x * mp.log(p) + (n - x) * mp.log(1 - p)
 
 
+def _mass_below(x, log_mass, ratio, low=0):
+    """P(X <= x) by summing downwards from x; `ratio` is p(k + 1) / p(k)."""
+    k = int(x)
+    term, total = mp.exp(log_mass(mp.mpf(k))), mp.mpf(0)
+    while k >= low and (term > total * mp.mpf(10) ** -65 or not total):
+        total += term
+        k -= 1
+        term = term / ratio(k) if k >= low else term
+    return total
+
+
+def _mass_above(x, log_mass, ratio, high=mp.inf):
+    """P(X > x) by summing upwards."""
+    k = int(x) + 1
+    if k > high:
+        return mp.mpf(0)
+    term, total = mp.exp(log_mass(mp.mpf(k))), mp.mpf(0)
+    while k <= high and (term > total * mp.mpf(10) ** -65 or ratio(k) > 1):
+        total += term
+        term, k = term * ratio(k), k + 1
+    return total
+
+
+def _tails(log_mass, ratio, low=lambda **p: 0, high=lambda **p: mp.inf):
+    """P(X <= x) and P(X > x) of integers: that sum which falls away from x, and what it lacks to 1."""
+
+    def both(x, params):
+        mass = (lambda k: log_mass(k, **params)), (lambda k: ratio(k, **params))
+        if x + 1 > high(**params):
+            return mp.mpf(1), mp.mpf(0)
+        if ratio(int(x), **params) < 1:
+            above = _mass_above(x, *mass, high(**params))
+            return 1 - above, above
+        below = _mass_below(x, *mass, low(**params))
+        return below, 1 - below
+
+    return (lambda x, **params: both(x, params)[0]), (lambda x, **params: both(x, params)[1])
+
+
+class _Masses:
+    """A distribution of integers that SciPy does not have, by its masses from `low` on, as its frozen ones are."""
+
+    dist = st.bernoulli
+
+    def __init__(self, log_mass, low=0, count=4000):
+        self.low = low
+        with mp.workdps(30):
+            self.log_masses = np.array([float(log_mass(mp.mpf(k))) for k in range(low, low + count)])
+        self.total = np.cumsum(np.exp(self.log_masses))
+        assert abs(self.total[-1] - 1) < 1e-10
+
+    def cdf(self, x):
+        at = np.floor(np.asarray(x, dtype="float64")) - self.low
+        return np.where(at < 0, 0.0, self.total[np.clip(at, 0, len(self.total) - 1).astype(int)])
+
+    def ppf(self, q):
+        return np.searchsorted(self.total, np.asarray(q) * (1 - 1e-13)) + float(self.low)
+
+    def logpmf(self, x):
+        return self.log_masses[np.asarray(x).astype(int) - self.low]
+
+    def mean(self):
+        return float(np.exp(self.log_masses) @ np.arange(self.low, self.low + len(self.total)))
+
+    def var(self):
+        squares = (np.arange(self.low, self.low + len(self.total)) - self.mean()) ** 2
+        return float(np.exp(self.log_masses) @ squares)
+
+
+def _poisson(x, mu):
+    return x * mp.log(mu) - mu - mp.loggamma(x + 1)
+
+
+def _negative_binomial(x, mu, alpha):
+    ways = mp.loggamma(x + alpha) - mp.loggamma(alpha) - mp.loggamma(x + 1)
+    return ways + alpha * mp.log(alpha / (mu + alpha)) + x * mp.log(mu / (mu + alpha))
+
+
+def _log_ways(n, k):
+    return mp.loggamma(n + 1) - mp.loggamma(k + 1) - mp.loggamma(n - k + 1)
+
+
+def _beta_binomial(x, alpha, beta, n):
+    return _log_ways(n, x) + _log_beta(x + alpha, n - x + beta) - _log_beta(alpha, beta)
+
+
+def _discrete_weibull(x, q, beta):
+    return mp.log(q ** (x**beta) - q ** ((x + 1) ** beta))
+
+
+_POISSON_TAILS = _tails(_poisson, lambda k, mu: mu / (k + 1))
+_BINOMIAL_TAILS = _tails(
+    lambda x, n, p: _binomial(x, n, p),
+    lambda k, n, p: (n - k) / (k + 1) * p / (1 - p),
+    high=lambda n, p: n,
+)
+_NEGATIVE_BINOMIAL_TAILS = _tails(
+    _negative_binomial, lambda k, mu, alpha: (k + alpha) / (k + 1) * mu / (mu + alpha)
+)
+
+
 class _FoldedT:
     """SciPy has no half Student's t."""
 
@@ -622,6 +723,8 @@ TABLE: dict[str, Row] = {
         (-1, 0.5, 2),
         lambda x, p: mp.log(p if x else 1 - p),
         lambda p: st.bernoulli(p),
+        lambda x, p: 1 - p if x < 1 else mp.mpf(1),
+        lambda x, p: p if x < 1 else mp.mpf(0),
         alternatives=(
             ({"logit_p": 0.0}, {"p": 0.5}),
             ({"logit_p": -40.0}, {"p": float(1 / (1 + mp.e**40))}),
@@ -633,14 +736,80 @@ TABLE: dict[str, Row] = {
         (-1, 0.5, 10_000_001),
         _binomial,
         lambda n, p: st.binom(n, p),
+        *_BINOMIAL_TAILS,
         alternatives=(({"n": 7, "logit_p": 0.0}, {"n": 7, "p": 0.5}),),
     ),
     "Poisson": Row(
         ({"mu": 0.2}, {"mu": 30.0}, {"mu": 1e5}),
         COUNTS,
         (-1, 0.5),
-        lambda x, mu: x * mp.log(mu) - mu - mp.loggamma(x + 1),
+        _poisson,
         lambda mu: st.poisson(mu),
+        *_POISSON_TAILS,
+    ),
+    "NegativeBinomial": Row(
+        (
+            {"mu": 2.0, "alpha": 1.5},
+            {"mu": 4.0, "alpha": 0.2},
+            {"mu": 1e-8, "alpha": 3.0},
+            {"mu": 30.0, "alpha": 1e6},
+        ),
+        (0, 1, 3, 20, 150, 2_000),
+        (-1, 0.5),
+        _negative_binomial,
+        lambda mu, alpha: st.nbinom(alpha, alpha / (mu + alpha)),
+        *_NEGATIVE_BINOMIAL_TAILS,
+        alternatives=(({"n": 3.0, "p": 0.25}, {"mu": 9.0, "alpha": 3.0}),),
+    ),
+    "Geometric": Row(
+        ({"p": 0.3}, {"p": 1e-3}, {"p": 0.999}),
+        (1, 2, 7, 150, 100_000),
+        (0, -1, 1.5),
+        lambda x, p: (x - 1) * mp.log(1 - p) + mp.log(p),
+        lambda p: st.geom(p),
+        lambda x, p: 1 - (1 - p) ** x,
+        lambda x, p: (1 - p) ** x,
+    ),
+    "BetaBinomial": Row(
+        (
+            {"alpha": 2.0, "beta": 3.5, "n": 20},
+            {"alpha": 0.1, "beta": 0.3, "n": 150},
+            {"alpha": 300.0, "beta": 1e4, "n": 1000},
+        ),
+        (0, 1, 3, 20),
+        (-1, 0.5, 1001),
+        _beta_binomial,
+        lambda alpha, beta, n: st.betabinom(n, alpha, beta),
+    ),
+    "HyperGeometric": Row(
+        ({"N": 50, "k": 20, "n": 10}, {"N": 12, "k": 10, "n": 5}, {"N": 1000, "k": 30, "n": 900}),
+        (0, 1, 3, 5, 8, 20, 29),
+        (-1, 0.5, 2000),
+        lambda x, N, k, n: _log_ways(k, x) + _log_ways(N - k, n - x) - _log_ways(N, n),
+        lambda N, k, n: st.hypergeom(N, k, n),
+    ),
+    "DiscreteUniform": Row(
+        ({"lower": 0.0, "upper": 5.0}, {"lower": -3.0, "upper": 1e6}, {"lower": 1.0, "upper": 1.0}),
+        (0, 1, 3, 5, 7, 999_999),
+        (-10, 0.5, 1_000_001),
+        lambda x, lower, upper: -mp.log(upper - lower + 1),
+        lambda lower, upper: st.randint(int(lower), int(upper) + 1),
+        lambda x, lower, upper: (x - lower + 1) / (upper - lower + 1),
+        lambda x, lower, upper: (upper - x) / (upper - lower + 1),
+    ),
+    "DiscreteWeibull": Row(
+        (
+            {"q": 0.5, "beta": 1.0},
+            {"q": 0.9, "beta": 0.8},
+            {"q": 1e-8, "beta": 3.0},
+            {"q": 0.99, "beta": 2.5},
+        ),
+        (0, 1, 3, 20, 150),
+        (-1, 0.5),
+        _discrete_weibull,
+        lambda q, beta: _Masses(lambda x: _discrete_weibull(x, mp.mpf(q), mp.mpf(beta))),
+        lambda x, q, beta: 1 - q ** ((x + 1) ** beta),
+        lambda x, q, beta: q ** ((x + 1) ** beta),
     ),
 }
 
