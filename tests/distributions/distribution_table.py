@@ -750,7 +750,7 @@ TABLE: dict[str, Row] = {
     "NegativeBinomial": Row(
         (
             {"mu": 2.0, "alpha": 1.5},
-            {"mu": 4.0, "alpha": 0.2},
+            {"mu": 0.5, "alpha": 0.2},
             {"mu": 1e-8, "alpha": 3.0},
             {"mu": 30.0, "alpha": 1e6},
         ),
