@@ -10,6 +10,8 @@ import math
 from typing import Any
 
 import checks
+import event_checks
+import event_table
 from distribution_table import CLASSES, TABLE
 
 from probgraph.distributions import Distribution
@@ -32,10 +34,24 @@ points and parameters in `tests/distributions/distribution_table.py`.
 |---|---|---|---|---|---|---|
 """
 
+EVENT_HEAD = """
+## Vectors and matrices
+
+Over `tests/distributions/event_table.py`: **logp** within 1e-12 of mpmath, relative where it is more than 1, with the
+largest error as a power of ten; **gradients** in the value and in every continuous parameter, compiled, within 1e-10 of
+differences with 60 digits and more; **draw**: the mean and the variance of 4,000 draws are within five standard
+errors, where the distribution states them.
+
+| | logp | gradients | error | draw |
+|---|---|---|---|---|
+"""
+
 
 def page() -> str:
     """The whole page."""
-    return HEAD + "".join(f"| {cls.__name__} | {' | '.join(cells(cls))} |\n" for cls in CLASSES)
+    numbers = "".join(f"| {cls.__name__} | {' | '.join(cells(cls))} |\n" for cls in CLASSES)
+    events = "".join(f"| {cls.__name__} | {' | '.join(event_cells(cls))} |\n" for cls in event_table.CLASSES)
+    return HEAD + numbers + EVENT_HEAD + events
 
 
 def cells(cls: type[Distribution]) -> list[str]:
@@ -52,6 +68,23 @@ def cells(cls: type[Distribution]) -> list[str]:
     else:
         draw = "✓" if all(checks.sampling_pvalue(cls, p) > 1e-3 for p in params) else "WRONG"
     return [_tick(logp), _tick(tails), _tick(quantiles), _tick(gradients), error, draw]
+
+
+def event_cells(cls: type[Distribution]) -> list[str]:
+    """The cells of one row of the table of vectors and matrices."""
+    params = event_table.TABLE[cls.__name__].params
+    largest = max(e for p in params for e in event_checks.logp_errors(cls, p))
+    gradients = [event_checks.gradient_errors(cls, p) for p in params]
+    dists = [event_checks.made(cls, p) for p in params]
+    agree = [event_checks.moments_agree(d, d.sample(4000, random_seed=11)) for d in dists]
+    draw = "WRONG" if False in agree else "✓" if True in agree else "·"
+    error = f"1e{math.ceil(math.log10(max(largest, 1e-16)))}"
+    return [
+        "✓" if largest <= 1e-12 else "WRONG",
+        "WRONG" if any(gradients) else "✓",
+        error,
+        draw,
+    ]
 
 
 def _tick(found: list[Any]) -> str:

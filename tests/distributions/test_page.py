@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import event_table
 import page
 import pytest
 from distribution_table import CLASSES, TABLE
@@ -11,9 +12,14 @@ from distribution_table import CLASSES, TABLE
 from probgraph.distributions import Distribution
 
 TEXT = (Path(__file__).parents[2] / "docs" / "distributions.md").read_text(encoding="utf-8")
-ROWS = [
-    [cell.strip() for cell in line.strip("|\n ").split("|")] for line in TEXT[len(page.HEAD) :].splitlines()
-]
+
+
+def _rows(text):
+    return [[cell.strip() for cell in line.strip("|\n ").split("|")] for line in text.splitlines()]
+
+
+NUMBERS, _, EVENTS = TEXT.partition(page.EVENT_HEAD)
+ROWS, EVENT_ROWS = _rows(NUMBERS[len(page.HEAD) :]), _rows(EVENTS)
 AGAIN = "; print it again: see the first lines of tests/distributions/page.py"
 
 
@@ -37,3 +43,17 @@ def test_it_says_no_where_there_is_nothing_and_wrong_nowhere():
 def test_a_row_is_what_the_checks_find(name):
     cls = next(c for c in CLASSES if c.__name__ == name)
     assert ROWS[CLASSES.index(cls)][1:] == page.cells(cls), name + AGAIN
+
+
+def test_vectors_and_matrices_have_a_row_each():
+    assert [row[0] for row in EVENT_ROWS] == [cls.__name__ for cls in event_table.CLASSES], (
+        "docs/distributions.md is old" + AGAIN
+    )
+
+
+@pytest.mark.parametrize("name", ["Dirichlet", "LKJCorr"])
+def test_a_row_of_vectors_is_what_the_checks_find(name):
+    cls = next(c for c in event_table.CLASSES if c.__name__ == name)
+    printed, found = EVENT_ROWS[event_table.CLASSES.index(cls)][1:], page.event_cells(cls)
+    del printed[2], found[2]  # the last digits are the machine's
+    assert printed == found, name + AGAIN
