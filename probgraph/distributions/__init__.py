@@ -21,6 +21,7 @@ from probgraph.distributions import (
     real_line,
     simplexes,
     transforms,
+    zero_inflated,
 )
 from probgraph.distributions.areas import *
 from probgraph.distributions.base import Distribution
@@ -39,6 +40,7 @@ from probgraph.distributions.probabilities import icdf, logccdf, logcdf, logp
 from probgraph.distributions.random_variable import RandomVariable
 from probgraph.distributions.real_line import *
 from probgraph.distributions.simplexes import *
+from probgraph.distributions.zero_inflated import *
 
 __all__ = [
     *real_line.__all__,
@@ -54,6 +56,7 @@ __all__ = [
     *kronecker.__all__,
     *areas.__all__,
     *counts.__all__,
+    *zero_inflated.__all__,
     "Distribution",
     "RandomVariable",
     "draw",

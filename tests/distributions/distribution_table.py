@@ -350,6 +350,34 @@ _NEGATIVE_BINOMIAL_TAILS = _tails(
 )
 
 
+def _inflated(log_mass):
+    """The log density of a mixture with a point at 0."""
+
+    def mixed(x, psi, **params):
+        inner = psi * mp.exp(log_mass(x, **params))
+        return mp.log(inner + (0 if x else 1 - psi))
+
+    return mixed
+
+
+def _inflated_tails(tails):
+    below, above = tails
+    return (
+        lambda x, psi, **params: 1 - psi + psi * below(x, **params),
+        lambda x, psi, **params: psi * above(x, **params),
+    )
+
+
+def _hurdle_poisson(x, psi, mu):
+    return mp.log(psi) + _poisson(x, mu) - mp.log(-mp.expm1(-mu)) if x else mp.log(1 - psi)
+
+
+def _masses_of(log_mass, **params):
+    exact = {k: mp.mpf(v) for k, v in params.items()}
+    count = int(params["n"]) + 1 if "n" in params else 4000
+    return _Masses(lambda x: log_mass(x, **exact), count=count)
+
+
 class _FoldedT:
     """SciPy has no half Student's t."""
 
@@ -760,6 +788,38 @@ TABLE: dict[str, Row] = {
         lambda mu, alpha: st.nbinom(alpha, alpha / (mu + alpha)),
         *_NEGATIVE_BINOMIAL_TAILS,
         alternatives=(({"n": 3.0, "p": 0.25}, {"mu": 9.0, "alpha": 3.0}),),
+    ),
+    "ZeroInflatedPoisson": Row(
+        ({"psi": 0.7, "mu": 4.0}, {"psi": 1e-6, "mu": 0.1}, {"psi": 0.999, "mu": 30.0}),
+        (0, 1, 3, 20, 150),
+        (-1, 0.5),
+        _inflated(_poisson),
+        lambda **params: _masses_of(_inflated(_poisson), **params),
+        *_inflated_tails(_POISSON_TAILS),
+    ),
+    "ZeroInflatedBinomial": Row(
+        ({"psi": 0.7, "n": 20, "p": 0.3}, {"psi": 1e-6, "n": 150, "p": 0.99}),
+        (0, 1, 3, 19),
+        (-1, 0.5, 151),
+        _inflated(_binomial),
+        lambda **params: _masses_of(_inflated(_binomial), **params),
+        *_inflated_tails(_BINOMIAL_TAILS),
+    ),
+    "ZeroInflatedNegativeBinomial": Row(
+        ({"psi": 0.7, "mu": 2.0, "alpha": 1.5}, {"psi": 0.999, "mu": 0.1, "alpha": 3.0}),
+        (0, 1, 3, 20, 150),
+        (-1, 0.5),
+        _inflated(_negative_binomial),
+        lambda **params: _masses_of(_inflated(_negative_binomial), **params),
+        *_inflated_tails(_NEGATIVE_BINOMIAL_TAILS),
+        alternatives=(({"psi": 0.5, "n": 3.0, "p": 0.25}, {"psi": 0.5, "mu": 9.0, "alpha": 3.0}),),
+    ),
+    "HurdlePoisson": Row(
+        ({"psi": 0.7, "mu": 4.0}, {"psi": 1e-6, "mu": 0.001}, {"psi": 0.999, "mu": 30.0}),
+        (0, 1, 3, 20, 150),
+        (-1, 0.5),
+        _hurdle_poisson,
+        lambda **params: _masses_of(_hurdle_poisson, **params),
     ),
     "Geometric": Row(
         ({"p": 0.3}, {"p": 1e-3}, {"p": 0.999}),
