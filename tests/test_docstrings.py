@@ -25,6 +25,7 @@ MODULES = [
     "probgraph.distributions.kronecker",
     "probgraph.distributions.areas",
     "probgraph.distributions.counts",
+    "probgraph.distributions.categorical",
     "probgraph.distributions.zero_inflated",
     "probgraph.distributions.drawing",
     "probgraph.distributions.probabilities",

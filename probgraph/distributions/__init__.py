@@ -9,6 +9,7 @@ to the real line with it (`transforms.py`).
 from probgraph.distributions import (
     areas,
     bounded,
+    categorical,
     correlations,
     count_vectors,
     counts,
@@ -26,6 +27,7 @@ from probgraph.distributions import (
 from probgraph.distributions.areas import *
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.bounded import *
+from probgraph.distributions.categorical import *
 from probgraph.distributions.correlations import *
 from probgraph.distributions.count_vectors import *
 from probgraph.distributions.counts import *
@@ -56,6 +58,7 @@ __all__ = [
     *kronecker.__all__,
     *areas.__all__,
     *counts.__all__,
+    *categorical.__all__,
     *zero_inflated.__all__,
     "Distribution",
     "RandomVariable",

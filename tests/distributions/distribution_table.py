@@ -881,7 +881,10 @@ def _classes() -> list[type[Distribution]]:
         for sub in queue.pop().__subclasses__():
             if sub.__module__.startswith("probgraph."):
                 queue.append(sub)
-                if sub.__name__[0] != "_" and sub.__module__.rpartition(".")[2] not in ELSEWHERE:
+                if sub.__name__[0] != "_" and sub.__module__.rpartition(".")[2] not in (
+                    *ELSEWHERE,
+                    "categorical",
+                ):
                     found.append(sub)
     return sorted(found, key=lambda c: c.__name__)
 
