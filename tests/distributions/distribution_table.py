@@ -372,6 +372,12 @@ def _hurdle_poisson(x, psi, mu):
     return mp.log(psi) + _poisson(x, mu) - mp.log(-mp.expm1(-mu)) if x else mp.log(1 - psi)
 
 
+def _hurdle_negative_binomial(x, psi, mu, alpha):
+    if not x:
+        return mp.log(1 - psi)
+    return mp.log(psi) + _negative_binomial(x, mu, alpha) - mp.log(-mp.expm1(-alpha * mp.log1p(mu / alpha)))
+
+
 def _masses_of(log_mass, **params):
     exact = {k: mp.mpf(v) for k, v in params.items()}
     count = int(params["n"]) + 1 if "n" in params else 4000
@@ -812,6 +818,18 @@ TABLE: dict[str, Row] = {
         _inflated(_negative_binomial),
         lambda **params: _masses_of(_inflated(_negative_binomial), **params),
         *_inflated_tails(_NEGATIVE_BINOMIAL_TAILS),
+        alternatives=(({"psi": 0.5, "n": 3.0, "p": 0.25}, {"psi": 0.5, "mu": 9.0, "alpha": 3.0}),),
+    ),
+    "HurdleNegativeBinomial": Row(
+        (
+            {"psi": 0.7, "mu": 4.0, "alpha": 1.5},
+            {"psi": 1e-6, "mu": 0.001, "alpha": 3.0},
+            {"psi": 0.999, "mu": 0.5, "alpha": 0.2},
+        ),
+        (0, 1, 3, 20, 150),
+        (-1, 0.5),
+        _hurdle_negative_binomial,
+        lambda **params: _masses_of(_hurdle_negative_binomial, **params),
         alternatives=(({"psi": 0.5, "n": 3.0, "p": 0.25}, {"psi": 0.5, "mu": 9.0, "alpha": 3.0}),),
     ),
     "HurdlePoisson": Row(
