@@ -1,15 +1,13 @@
-"""The driver: what matches, what types and names become, that it ends, and that it takes no time."""
+"""The driver: what matches, what types and names become, that it ends, and that no size is too large."""
 
 from __future__ import annotations
-
-import time
 
 import numpy as np
 import pytest
 
 from probgraph.engine import rules
 from probgraph.engine.autodiff import grad
-from probgraph.engine.graph import tensor_constant, toposort
+from probgraph.engine.graph import garbage_kept, tensor_constant, toposort
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops import reduce, shape
 from probgraph.engine.rewrite import OpRule, Pass, Rule, run_passes, uniform, wildcard
@@ -175,16 +173,13 @@ def test_uniform():
     assert uniform(A) is None
 
 
-def test_a_hundred_thousand_nodes_in_seconds():
-    """Built, differentiated and rewritten without recursion, in time that grows no faster than the graph."""
-    seconds = []
-    for n in (20_000, 100_000):
-        start = time.perf_counter()
-        v = S
+def test_a_hundred_thousand_nodes_need_no_recursion():
+    """Built, differentiated and rewritten; `benchmarks.graph_size` says how long that takes, and how it grows."""
+    n = 100_000
+    v = S
+    with garbage_kept():
         for _ in range(n // 5):
             v = ew.sin(v * 1.5 + S) * 1 + 0.25
         assert len(toposort([v])) == n
         new = run_passes(run_passes([v, grad(v, S)], rules.FAST_RUN), rules.DECOMPOSE)
-        assert len(toposort(new)) > n
-        seconds.append(time.perf_counter() - start)
-    assert seconds[1] < 60 and seconds[1] < 15 * seconds[0]
+    assert len(toposort(new)) > n
