@@ -11,6 +11,7 @@ from math import log
 import numpy as np
 
 from probgraph.distributions.base import Distribution
+from probgraph.distributions.beta_tails import beta_quantile, log_beta_below
 from probgraph.distributions.constraints import between, positive, real, unit
 from probgraph.distributions.normal_functions import HALF_LOG_TWO_PI, log_normal_integral, quantile
 from probgraph.distributions.parameters import Alternative
@@ -48,6 +49,15 @@ class Beta(Distribution):
     def density(self, x):
         powers = times_log(self.alpha - 1.0, x) + times_log1m(self.beta - 1.0, x)
         return powers - betaln(self.alpha, self.beta)
+
+    def cumulative(self, x):
+        return log_beta_below(self.alpha, self.beta, x, 1.0 - x)
+
+    def survival(self, x):
+        return log_beta_below(self.beta, self.alpha, 1.0 - x, x)
+
+    def quantile(self, q):
+        return beta_quantile(self.alpha, self.beta, q)
 
     def draw(self, rng, size, alpha, beta):
         return rng.beta(alpha, beta, size)

@@ -64,10 +64,10 @@ def _gamma_kernel_of_large(alpha: Variable, beta: Variable, x: Variable) -> Vari
     # At x = 0 one infinity is enough.
     log_x = log(maximum(x, float(np.finfo(x.dtype).smallest_subnormal)))
     constant = 0.5 * log(alpha) - 0.5 * LOG_TWO_PI - stirling_error(alpha)
-    return constant - log_x - alpha * _deviance(beta * x / alpha)
+    return constant - log_x - alpha * deviance(beta * x / alpha)
 
 
-def _deviance(ratio: Variable) -> Variable:
+def deviance(ratio: Variable) -> Variable:
     """t - log(1 + t) for t = ratio - 1, which is t² / 2 near 0."""
     near = ew.abs(ratio - 1.0) < 0.1
     s = switch(near, ratio - 1.0, 0.0)

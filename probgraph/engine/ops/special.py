@@ -181,6 +181,11 @@ betainc = _scipy(
     lambda g, y, a, b, x: (g * betainc_da(a, b, x), g * betainc_db(a, b, x), g * _beta_density(a, b, x)),
     3,
 )
+betaincc = _scipy(
+    "betaincc",
+    lambda g, y, a, b, x: (-g * betainc_da(a, b, x), -g * betainc_db(a, b, x), -g * _beta_density(a, b, x)),
+    3,
+)
 betaincinv = _scipy(
     "betaincinv",
     lambda g, y, a, b, p: (
