@@ -32,8 +32,8 @@ from probgraph.engine.loops import (
 
 #: the cost from which a scalar function is worth a loop of its own
 COSTLY = 20
-#: whole vectors have so many numbers; so many arrays of a block may be handed over
-_WHOLE, _MOST_ARRAYS = 8, 4
+#: whole vectors have so many numbers; a short loop has so many rounds at the most, and hands over so many arrays
+_WHOLE, _MOST_COLUMNS, _MOST_ARRAYS = 8, 256, 4
 
 
 @dataclass
@@ -66,7 +66,9 @@ def split(inner: Statement, row: Expr) -> Split | None:
     """
     if not isinstance(inner, For) or inner.serial or inner.step != 1 or inner.start != loops.ZERO:
         return None
-    if not isinstance(inner.stop, Literal) or inner.stop.value % _WHOLE == 0:
+    if not isinstance(inner.stop, Literal) or inner.stop.value > _MOST_COLUMNS:
+        return None
+    if inner.stop.value % _WHOLE == 0:
         return None
     if not all(isinstance(s, Let | Store | Update | Accumulate) for s in inner.body):
         return None

@@ -63,6 +63,7 @@ def test_loops_that_gain_nothing_or_would_change_are_left():
     stored = Store("out0", k, Name("y", "float64"))
     assert split(inner(x, costly, stored), i) is not None
     assert split(inner(x, costly, stored, rounds=16), i) is None  # whole vectors already
+    assert split(inner(x, costly, stored, rounds=100_001), i) is None  # its arrays would not fit the stack
     assert split(inner(x, stored), i) is None  # nothing costly
     assert split(inner(x, costly, Store("in0", k, Name("y", "float64"))), i) is None  # read and written
     assert split(stored, i) is None
