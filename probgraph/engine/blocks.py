@@ -144,6 +144,10 @@ def _staged(loop: For, columns: Columns | None) -> For | None:
     for k, stage in enumerate(stages):
         if stage.sweep is not None:
             body.extend(turned(stage.sweep, loop, first, stop, rows, before[k]))
+            named = {s.name for s in stage.sweep.named}
+            kept = [s for s in after[k] if names_read([s]) & named]
+            if kept:
+                body.append(For(loop.variable, stop, [*before[k], *stage.sweep.named, *kept], start=first))
         elif stage.flat is None:
             body.append(For(loop.variable, stop, [*before[k], *stage.body, *after[k]], start=first))
         else:

@@ -5,15 +5,31 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from probgraph.engine import loops
 from probgraph.engine import tensor as T
 from probgraph.engine.autodiff import grad
 from probgraph.engine.compiled import CompiledGraph
 from probgraph.engine.graph import FunctionGraph
+from probgraph.engine.loops import (
+    Buffer,
+    Compute,
+    Declare,
+    For,
+    Let,
+    Literal,
+    Load,
+    Name,
+    Program,
+    Store,
+    Update,
+)
 from probgraph.engine.lower import lower
+from probgraph.engine.ops.elementwise import add, exp, mul
 from probgraph.engine.rewrite import run_passes
 from probgraph.engine.rules import DECOMPOSE, FAST_RUN
 from probgraph.engine.run_graph import numpy_function
 from probgraph.engine.run_loops import run
+from probgraph.engine.tidy import tidy
 
 
 def graph_of(inputs, outputs) -> FunctionGraph:
@@ -97,3 +113,51 @@ def test_what_is_larger_than_the_caches_or_exchanged_stays_as_it_is():
     at = [large[:100], np.full(40, 0.1)]
     for one, other in zip(CompiledGraph(graph)(at), numpy_function(graph)(at), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-11)
+
+
+def test_what_a_row_names_is_there_for_later_stages_too():
+    """A value computed for each row is read by the sum over the columns and by what comes after it."""
+    rows, columns = 70, 3
+    x = np.random.default_rng(0).normal(size=(rows, columns)) * 0.3
+    y = np.linspace(0.5, 1.5, rows)
+
+    def program():
+        i, k = Name("i"), Name("k")
+        at = loops.add(loops.multiply(i, loops.integer(columns)), k)
+        w, acc, e = (Name(n, "float64") for n in ("w", "acc", "e"))
+        body = [
+            For(
+                "i",
+                loops.integer(rows),
+                [
+                    Let("y", Load("in0", i, "float64")),
+                    Let("w", Compute(mul.function, (Name("y", "float64"), Name("y", "float64")), "float64")),
+                    Declare("acc", Literal(0.0, "float64")),
+                    For(
+                        "k",
+                        loops.integer(columns),
+                        [
+                            Update(
+                                "acc",
+                                add.function,
+                                Compute(mul.function, (Load("c0", at, "float64"), w), "float64"),
+                            )
+                        ],
+                    ),
+                    Let("e", Compute(exp.function, (acc,), "float64")),
+                    Store("out0", i, Compute(mul.function, (e, w), "float64")),
+                ],
+            )
+        ]
+        buffers = [
+            Buffer("in0", "float64", "input", loops.integer(rows)),
+            Buffer("out0", "float64", "output", loops.integer(rows)),
+            Buffer("c0", "float64", "constant", loops.integer(x.size)),
+        ]
+        return Program(buffers, [], [], body, [(loops.integer(rows),)], [], {"c0": x.reshape(-1)}, [(rows,)])
+
+    tidied = tidy(program())
+    assert tidied.constants["c0"].size > x.size  # laid out, and padded
+    expected = np.exp(x.sum(1) * y**2) * y**2
+    for each in (program(), tidied):
+        np.testing.assert_allclose(run(each, [y])[0], expected, rtol=1e-12)

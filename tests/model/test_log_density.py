@@ -10,6 +10,7 @@ import scipy.stats as st
 
 import probgraph as pg
 from probgraph.engine import toolchain
+from probgraph.engine.barriers import zero_grad
 from probgraph.engine.compiled import compile_rows
 from probgraph.engine.config import config
 from probgraph.engine.graph import toposort
@@ -404,7 +405,9 @@ def test_a_loop_in_the_density_runs_once_for_value_and_gradient():
     y = np.random.default_rng(0).normal(size=50)
     with pg.Model() as model:
         logits = pg.Normal("logits", 0, 1, shape=(3, 3))
-        move = pg.math.log_softmax(logits, axis=1)
+        shifted = logits - zero_grad(pg.math.max(logits, axis=1, keepdims=True))
+        # As users write it; rules see through the one or the other form of it.
+        move = shifted - pg.math.log(pg.math.sum(pg.math.exp(shifted), axis=1, keepdims=True))
         states, _ = scan(
             lambda now, before, move: pg.math.logsumexp(before[:, None] + move, axis=0) + now,
             sequences=[pg.math.stack([y, -y, 2 * y], axis=1)],
