@@ -165,7 +165,7 @@ class RandomGraph:
 
     @property
     def rough(self) -> bool:
-        return any(v.dtype == "float32" for v in (*self.roots, *self.outputs))
+        return any(v.dtype == "float32" for v in (*self.roots, *self.made))
 
     def tied(self) -> bool:
         """Whether a largest or smallest element is there twice: then each has the whole gradient."""
