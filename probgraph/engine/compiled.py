@@ -154,10 +154,10 @@ class CompiledGraph:
             raise_failure(self.program, code, self._values)
         sizes = iter(self._sizes)
         self._output_shapes = [tuple(next(sizes) for _ in shape) for shape in self.program.output_shapes]
-        needed = next(sizes)
+        needed = next(sizes) + 64  # for the part before the first aligned address
         if self._scratch is None or needed > len(self._scratch):
             # Not zeros: memory that is never written to need not be there, whatever was reserved.
-            self._scratch = np.empty(max(needed, 1) + 64, "uint8")
+            self._scratch = np.empty(needed, "uint8")
             # The scratch's parts are aligned relative to its start.
             address = self._scratch.ctypes.data
             self._table[self._scratch_slot] = address + -address % 64

@@ -16,6 +16,7 @@ from probgraph.engine.graph import FunctionGraph, Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops import linalg
+from probgraph.engine.ops.cumulative import cumsum
 from probgraph.engine.run_graph import numpy_function
 from probgraph.engine.shared import shared
 from probgraph.engine.types import TensorType
@@ -132,3 +133,13 @@ def test_a_deep_formula_is_compiled():
     for _ in range(3000):
         expected = np.sin(expected) + 0.1
     np.testing.assert_allclose(value, expected, 1e-9)
+
+
+def test_scratch_grows_before_it_is_too_small():
+    """Aligned parts begin up to 63 bytes behind the start, and so does what they need."""
+    x = TensorType("float64", (None,))("x")
+    f = CompiledGraph(FunctionGraph([x], [cumsum(x) * cumsum(x * x)]))
+    for n in range(8, 800, 8):
+        f([np.ones(n)])
+        first, whole = f._table[f._scratch_slot], f._scratch
+        assert first + f._sizes[len(f._sizes) - 1] <= whole.ctypes.data + len(whole), n
