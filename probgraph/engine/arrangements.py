@@ -64,7 +64,7 @@ _PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Variable:
     """`x` with elements added before and after each axis.
 
-    `pad_width` is a number, a pair for all axes, or a pair for each. The elements are `constant_values`, or by
+    `pad_width` is a number, a pair for all axes, or a pair for each; integer scalars may stand for numbers. The elements are `constant_values`, or by
     `mode` the last one ("edge"), a mirror image without ("reflect") or with it ("symmetric"), or those of the other
     side ("wrap").
 
@@ -81,20 +81,26 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
         around = shape.full(lengths, ew.cast(as_variable(constant_values), x.dtype))
         return set_subtensor(get_item(around, inside), x)
     for axis, (before, after) in enumerate(widths):
-        if before or after:
+        if isinstance(before, Variable) or isinstance(after, Variable) or before or after:
             n = shape.length(x, axis)
             x = take(x, _reflected(shape.arange(-before, n + after), n, mode), axis)
     return x
 
 
-def _pairs(pad_width: Any, rank: int) -> list[tuple[int, int]]:
-    try:
-        pairs = np.broadcast_to(np.asarray(pad_width), (rank, 2))
-    except ValueError:
-        raise ValueError(f"pad: pad_width is a number, a pair, or {rank} pairs; got {pad_width!r}") from None
-    if pairs.dtype.kind not in "iu" or (pairs < 0).any():
+def _pairs(pad_width: Any, rank: int) -> list[tuple[Any, Any]]:
+    widths = pad_width if isinstance(pad_width, list | tuple | np.ndarray) else [pad_width] * 2
+    pairs = [tuple(pair) for pair in (widths if np.ndim(widths[0]) else [widths] * rank)] if len(widths) else []
+    pairs = pairs * rank if len(pairs) == 1 else pairs
+    if len(pairs) != rank or any(len(pair) != 2 for pair in pairs):
+        raise ValueError(f"pad: pad_width is a number, a pair, or {rank} pairs; got {pad_width!r}")
+    numbers = [n for pair in pairs for n in pair]
+    if not all(n.dtype in INTEGERS if isinstance(n, Variable) else _is_width(n) for n in numbers):
         raise ValueError(f"pad: pad_width holds integers that are not negative, got {pad_width!r}")
-    return [(int(before), int(after)) for before, after in pairs]
+    return pairs
+
+
+def _is_width(n: Any) -> bool:
+    return isinstance(n, int | np.integer) and n >= 0
 
 
 def _reflected(places: Variable, n: Any, mode: str) -> Variable:

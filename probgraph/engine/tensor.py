@@ -53,7 +53,7 @@ from probgraph.engine.compositions import (  # isort: skip
     vertical_stack,
     zeros_like,
 )
-from probgraph.engine import neural_networks
+from probgraph.engine import convolutions, fourier, neural_networks
 from probgraph.engine.arrangements import (
     atleast_1d,
     atleast_2d,
@@ -234,7 +234,24 @@ nnet = room(
         batch_normalization_test=neural_networks.batch_normalization_test,
     ),
     softmax_graph=softmax,
+    conv2d=convolutions.conv2d,
+    conv3d=convolutions.conv3d,
+    conv2d_transpose=convolutions.conv2d_transpose,
+    abstract_conv=room(
+        f"{__name__}.nnet.abstract_conv",
+        **{name: getattr(convolutions, name) for name in ("conv2d", "conv3d", "conv2d_transpose")},
+        conv2d_grad_wrt_inputs=convolutions.conv2d_grad_wrt_inputs,
+        conv2d_grad_wrt_weights=convolutions.conv2d_grad_wrt_weights,
+    ),
 )
+signal = room(
+    f"{__name__}.signal",
+    conv=room(f"{__name__}.signal.conv", conv2d=convolutions.signal_conv2d),
+    pool=room(f"{__name__}.signal.pool", pool_2d=convolutions.pool_2d, pool_3d=convolutions.pool_3d),
+    convolve1d=convolutions.convolve1d,
+    convolve2d=convolutions.convolve2d,
+)
+fft = room(f"{__name__}.fft", **{name: getattr(fourier, name) for name in fourier.NAMES})
 opt = room(f"{__name__}.opt", Assert=Assert, assert_op=assert_op)
 # The three rooms of linear algebra: NumPy's (where `inv` is that of a matrix), and Theano's two.
 linalg = room(f"{__name__}.linalg", **{name: getattr(_linalg, name) for name in _linalg.NUMPY_NAMES})

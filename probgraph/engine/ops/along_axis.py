@@ -64,10 +64,10 @@ class AlongLast(KernelCall):
         return [reader.lengths(node.inputs[0])]
 
     def kernel(self, reader: LengthReader, node: Apply) -> tuple[Kernel, tuple[Expr, ...], Any, str]:
-        dtype = node.inputs[0].dtype
-        if dtype not in _C_TYPES:
+        dtype, texts = node.inputs[0].dtype, self.texts()
+        if dtype not in texts:
             raise NotImplementedError(f"{self} of {dtype} has no C")
-        return self.texts()[dtype], self.sizes(reader, node), *self.failure
+        return texts[dtype], self.sizes(reader, node), *self.failure
 
 
 def flag(value: bool) -> Expr:
