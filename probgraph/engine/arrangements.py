@@ -89,7 +89,9 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
 
 def _pairs(pad_width: Any, rank: int) -> list[tuple[Any, Any]]:
     widths = pad_width if isinstance(pad_width, list | tuple | np.ndarray) else [pad_width] * 2
-    pairs = [tuple(pair) for pair in (widths if np.ndim(widths[0]) else [widths] * rank)] if len(widths) else []
+    pairs = (
+        [tuple(pair) for pair in (widths if np.ndim(widths[0]) else [widths] * rank)] if len(widths) else []
+    )
     pairs = pairs * rank if len(pairs) == 1 else pairs
     if len(pairs) != rank or any(len(pair) != 2 for pair in pairs):
         raise ValueError(f"pad: pad_width is a number, a pair, or {rank} pairs; got {pad_width!r}")
