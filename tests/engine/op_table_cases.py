@@ -13,8 +13,10 @@ import numpy as np
 import scipy.linalg
 import scipy.special
 
+from probgraph.engine import fourier
 from probgraph.engine.arrangements import repeat
 from probgraph.engine.barriers import zero_grad
+from probgraph.engine.convolutions import convolve1d
 from probgraph.engine.ifelse import ifelse
 from probgraph.engine.inner_graph import OpFromGraph
 from probgraph.engine.ops import (
@@ -89,6 +91,10 @@ def _running_numpy(x: np.ndarray, s: np.ndarray) -> np.ndarray:
 def _own_op(x: Any) -> Any:
     inside = TensorType(x.dtype, (None,))("inside")
     return OpFromGraph([inside], [elementwise.exp(inside) * inside])(x)
+
+
+def _rows_convolved(m: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return np.array([np.convolve(row, v) for row in m])
 
 
 #: section of the page: its cases
@@ -220,6 +226,15 @@ ARRAYS: dict[str, list[Case]] = {
             lambda a, b: np.linalg.lstsq(a, b, 1e-15)[0],
             (N, V),
         ),
+    ],
+    "Transforms and windows": [
+        Case(
+            "fft, ifft, rfft ...",
+            lambda m: abs(fourier.fft(m)) ** 2,
+            lambda m: np.abs(np.fft.fft(m)) ** 2,
+            (M,),
+        ),
+        Case("convolve1d, conv2d ...", lambda m, v: convolve1d(m, v), _rows_convolved, (M, V)),
     ],
     "Graphs inside graphs": [
         Case("scan", _running, _running_numpy, (V, S)),
