@@ -93,7 +93,7 @@ class Function:
     def _connect(self, closed: ClosedGraph) -> None:
         """Everything a call needs, worked out once."""
         executable = self.maker.executable
-        run = executable.run if self.profile is None else self.profile.timed_by_op(executable)
+        run = executable.run if self.profile is None else self.profile.timed_by_part(executable)
         wanted = self._layout.count + len(closed.updated)
         if wanted < len(closed.graph.outputs):  # a copy without updates
             run = _first_of(run, wanted)

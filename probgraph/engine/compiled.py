@@ -20,6 +20,7 @@ from probgraph.engine.render_c import RUN, Part, Renderer, density_entry, rows_e
 from probgraph.engine.rewrite import run_passes
 from probgraph.engine.rules import DECOMPOSE, FAST_RUN
 from probgraph.engine.shared import SharedVariable
+from probgraph.engine.timed import part_times, timed
 from probgraph.engine.types import TensorType
 
 #: arrays up to this many bytes are copied into memory whose address is known beforehand
@@ -66,11 +67,17 @@ class CompiledGraph:
 
     The arrays have the inputs' dtypes and ranks; the results are fresh arrays. Raises NoCompilerError without
     a compiler and NotImplementedError, naming the operation, if the graph has one that is not lowered.
+    With `time_parts` the outermost loops and kernels are timed: see `part_seconds`.
     """
 
-    def __init__(self, graph: FunctionGraph) -> None:
+    def __init__(self, graph: FunctionGraph, time_parts: bool = False) -> None:
         graph = FunctionGraph(graph.inputs, run_passes(graph.outputs, DECOMPOSE))
         self.program = program = lower(graph)
+        self._parts: list[str] = []
+        self._times: np.ndarray | None = None
+        if time_parts:
+            self.program, self._parts = timed(program, _names_for_people(graph, program))
+            program = self.program
         self._library, self.c_text = load(program, [RUN])
         # Called with the interpreter lock held: the memory below is this object's, for one call at a time.
         self._lock = threading.Lock()
@@ -96,6 +103,9 @@ class CompiledGraph:
             elif b.role == "lengths":
                 self._true_lengths = np.zeros(b.size.value, "int64")
                 self._table[k] = self._true_lengths.ctypes.data
+            elif b.role == "times":
+                self._times = np.zeros(b.size.value, "int64")
+                self._table[k] = self._times.ctypes.data
         self._dynamic = bool(program.lengths or program.checks) or not all(
             isinstance(n, Literal) for shape in program.output_shapes for n in shape
         )
@@ -146,6 +156,12 @@ class CompiledGraph:
         self._prepared = not self._dynamic
         if self._prepared:
             self._prepare_call()
+
+    def part_seconds(self) -> list[tuple[str, float]]:
+        """Each outermost loop or kernel in words, and the seconds that it took in all calls; [] if not timed."""
+        if self._times is None:
+            return []
+        return [(t, 1e-9 * n) for t, n in zip(self._parts, part_times(self._times.tolist()), strict=True)]
 
     def _prepare_call(self) -> None:
         """Checks the lengths, and learns those of the outputs and the scratch."""
@@ -205,6 +221,18 @@ class CompiledGraph:
             if code:
                 raise_failure(self.program, code, self._values)
             return [array.copy() for array in outputs]
+
+
+def _names_for_people(graph: FunctionGraph, program: Program) -> dict[str, str]:
+    """What the results' buffers and the lengths are called: by the variables' names, else by their places."""
+    results = {f"out{k}": v.name or f"output {k}" for k, v in enumerate(graph.outputs)}
+    unknown = [
+        f"{v.name or f'input {k}'}.shape[{axis}]"
+        for k, v in enumerate(graph.inputs)
+        for axis, n in enumerate(v.type.shape)
+        if n is None
+    ]
+    return results | dict(zip(program.lengths, unknown, strict=True))
 
 
 # ------------------------------------------------------------------------------------ over R^n

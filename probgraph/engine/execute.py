@@ -74,7 +74,9 @@ def numpy_run(graph: FunctionGraph, compute: Callable[[Sequence[Any]], list[Any]
     return run
 
 
-def c_or_numpy(graph: FunctionGraph) -> tuple[Run, str, CompiledGraph | None]:
+def c_or_numpy(
+    graph: FunctionGraph, compile: Callable[[FunctionGraph], CompiledGraph] = CompiledGraph
+) -> tuple[Run, str, CompiledGraph | None]:
     """The graph compiled to C; in NumPy where there is no compiler, or an op has no C. Says which, and why.
 
     Around what Python runs (random draws, choices) its parts are compiled, each by itself.
@@ -82,8 +84,8 @@ def c_or_numpy(graph: FunctionGraph) -> tuple[Run, str, CompiledGraph | None]:
     try:
         graph = with_cheap_choices_selected(graph)
         if any(is_hosted(node) for node in graph.toposort()):
-            return _in_stages(graph)
-        compiled = CompiledGraph(graph)
+            return _in_stages(graph, compile)
+        compiled = compile(graph)
     except NoCompilerError as error:
         warn_without_compiler(error, "functions run in NumPy, which is slow.")
         return numpy_run(graph), f"NumPy, because no C compiler was found: {error}", None
@@ -92,11 +94,13 @@ def c_or_numpy(graph: FunctionGraph) -> tuple[Run, str, CompiledGraph | None]:
     return compiled, "C", compiled
 
 
-def _in_stages(graph: FunctionGraph) -> tuple[Run, str, CompiledGraph | None]:
+def _in_stages(
+    graph: FunctionGraph, compile: Callable[[FunctionGraph], CompiledGraph]
+) -> tuple[Run, str, CompiledGraph | None]:
     reasons: list[str] = []
 
     def make(part: FunctionGraph) -> Run:
-        run, backend, _ = c_or_numpy(part)
+        run, backend, _ = c_or_numpy(part, compile)
         if not backend.startswith("C"):
             reasons.append(backend)
         return run

@@ -227,10 +227,18 @@ class Call(Statement):
     writes: tuple[str, ...]
 
 
+@dataclass(slots=True)
+class Tick(Statement):
+    """Adds the nanoseconds since the tick before to `buffer[place]`; buffer[0] holds when that was."""
+
+    buffer: str
+    place: int
+
+
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """A flat array: `role` is "input", "constant", "output", "lengths" or "scratch"; `size` its number of elements,
-    or the most that it can have."""
+    """A flat array: `role` is "input", "constant", "output", "lengths", "times" or "scratch"; `size` its number of
+    elements, or the most that it can have."""
 
     name: str
     dtype: str

@@ -1,4 +1,4 @@
-"""How often a function was called, how long that took, and in NumPy: which ops took it."""
+"""How often a function was called, how long that took, and what took it: loops in C, ops in NumPy."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-from probgraph.engine.execute import Executable, Run
-from probgraph.engine.graph import Apply
+from probgraph.engine.compiled import CompiledGraph
+from probgraph.engine.execute import Executable, Run, c_or_numpy
+from probgraph.engine.graph import Apply, FunctionGraph
 from probgraph.engine.monitor import Step, watched_run
 
 LINES = 15
@@ -17,8 +18,8 @@ class Profile:
     """Counts and times the runs of a function (or of several, if they are given the same one).
 
     `seconds` and `calls` are of the function's runs. What runs op by op in NumPy also has `by_op`: for each op, as
-    text, [seconds, runs], and `by_node` the same for each Apply. Compiled to C a graph's ops are fused and
-    share their loops, so only the whole is timed.
+    text, [seconds, runs], and `by_node` the same for each Apply. Compiled to C ops are fused and share their loops:
+    `by_loop` then has [what it computes, seconds] of each outermost nest of loops and each call of a kernel.
 
     >>> Profile("step").summary()
     'step: 0 calls'
@@ -31,6 +32,11 @@ class Profile:
         self.backend = ""
         self.by_op: dict[str, list[float]] = {}
         self.by_node: dict[Apply, list[float]] = {}
+        self._compiled: list[CompiledGraph] = []
+
+    @property
+    def by_loop(self) -> list[tuple[str, float]]:
+        return [part for compiled in self._compiled for part in compiled.part_seconds()]
 
     @classmethod
     def of(cls, wanted: bool | str | Profile | None, name: str) -> Profile | None:
@@ -52,10 +58,12 @@ class Profile:
 
         return timed_run
 
-    def timed_by_op(self, executable: Executable) -> Run:
-        """What an executable runs; if that is plain NumPy, run so that each op is timed."""
+    def timed_by_part(self, executable: Executable) -> Run:
+        """What an executable runs, so that each op is timed in plain NumPy, and in C each nest of loops."""
         self.backend = executable.backend
-        if executable.backend != "NumPy" and not executable.backend.startswith("NumPy, because"):
+        if self.backend == "C" or self.backend.startswith("C, with"):
+            return c_or_numpy(executable.graph, self._with_times)[0]
+        if self.backend != "NumPy" and not self.backend.startswith("NumPy, because"):
             return executable.run
         started = 0.0
 
@@ -72,6 +80,11 @@ class Profile:
 
         return watched_run(executable.graph, before, after)
 
+    def _with_times(self, graph: FunctionGraph) -> CompiledGraph:
+        compiled = CompiledGraph(graph, time_parts=True)
+        self._compiled.append(compiled)
+        return compiled
+
     def summary(self, file: Any = None) -> str:
         """Calls, seconds in all, microseconds a call (without the checks of the arguments), and the ops that took
         longest: their share, seconds, runs and microseconds a run. Written to `file` too, if there is one."""
@@ -85,9 +98,18 @@ class Profile:
             return [f"{self.message}: 0 calls"]
         mean = self.seconds / self.calls * 1e6
         lines = [f"{self.message}: {self.calls} calls, {self.seconds:.3g} s, {mean:.3g} µs a call"]
+        loops = sorted(self.by_loop, key=lambda part: -part[1])
+        if loops:
+            lines += ["", f"  {'share':>6} {'seconds':>9} {'µs a call':>10}  in C"]
+            rest = self.seconds - sum(seconds for _, seconds in loops)
+            entries = [*loops[:LINES], ("around them: handing over arrays, what Python runs", rest)]
+            for text, seconds in entries:
+                share = 100 * seconds / self.seconds
+                lines.append(f"  {share:5.1f}% {seconds:9.3g} {seconds / self.calls * 1e6:10.3g}  {text}")
+            if len(loops) > LINES:
+                more = sum(seconds for _, seconds in loops[LINES:])
+                lines.append(f"  {len(loops) - LINES} more take {more:.3g} s")
         if not self.by_op:
-            if self.backend.startswith("C"):
-                lines.append("  as a whole, in C; mode='FAST_COMPILE' runs, and times, op by op in NumPy")
             return lines
         total = sum(seconds for seconds, _ in self.by_op.values())
         nodes = [

@@ -39,6 +39,7 @@ from probgraph.engine.loops import (
     ScalarFunction,
     Statement,
     Store,
+    Tick,
     Update,
 )
 from probgraph.engine.vector_sums import TYPES, vector_sum
@@ -57,7 +58,14 @@ _DEFINED = re.compile(r"\b(\w+)\s*\([^;{}]*\)\s*\{")
 _CALLED = re.compile(r"(?<![\w.])([a-z][a-z0-9_]*)\(")
 #: what a template may call that needs no prototype
 _BUILT_IN = {"isinf", "sizeof"}
-SCRATCH_ALIGNMENT = 64
+_CLOCK = """#include <time.h>
+static void pg_tick(int64_t *times, int64_t place) {
+    struct timespec t;
+    timespec_get(&t, TIME_UTC);
+    const int64_t now = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    times[place] += now - times[0];
+    times[0] = now;
+}"""
 
 
 @dataclass(frozen=True)
@@ -183,6 +191,9 @@ class Renderer:
                     text.append(f"if ({self.expr(s.condition)}) break;")
                 case Require():
                     text.extend(self._require(s))
+                case Tick():
+                    self.support[_CLOCK] = None
+                    text.append(f"pg_tick({s.buffer}, {s.place});")
                 case Call():
                     self.kernels[s.kernel.name] = s.kernel
                     args = ", ".join([*map(self.pointer, s.buffers, s.offsets), *map(self.expr, s.sizes)])

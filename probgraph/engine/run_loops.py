@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ from probgraph.engine.loops import (
     Require,
     Statement,
     Store,
+    Tick,
     Update,
 )
 
@@ -45,7 +47,7 @@ def run(program: Program, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     with np.errstate(all="ignore"):
         machine.execute(program.checks)
         for buffer in program.buffers:
-            if buffer.role in ("output", "lengths", "scratch"):
+            if buffer.role in ("output", "lengths", "times", "scratch"):
                 machine.memory[buffer.name] = np.zeros(int(machine.value(buffer.size)), buffer.dtype)
         machine.execute(program.body)
         shapes = [tuple(int(machine.value(n)) for n in shape) for shape in program.output_shapes]
@@ -105,6 +107,11 @@ class _Machine:
                 case Break():
                     if self.value(s.condition):
                         raise _Ended
+                case Tick():
+                    now = time.perf_counter_ns()
+                    times = self.memory[s.buffer]
+                    times[s.place] += now - times[0]
+                    times[0] = now
                 case Require():
                     if not self.value(s.condition):
                         self.fail(s.failure, [self.value(v) for v in s.values])

@@ -1,4 +1,4 @@
-"""Profiles: the whole in C, op by op in NumPy."""
+"""Profiles: nests of loops in C, op by op in NumPy."""
 
 from __future__ import annotations
 
@@ -42,13 +42,39 @@ def test_the_op_that_takes_the_time_comes_first():
     assert sum(entry[0] for entry in f.profile.by_node.values()) <= f.profile.seconds
 
 
-@pytest.mark.skipif(toolchain.find_compiler() is None, reason="no C compiler here")
-def test_compiled_as_a_whole():
+needs_c = pytest.mark.skipif(toolchain.find_compiler() is None, reason="no C compiler here")
+
+
+@needs_c
+def test_each_nest_of_loops_is_timed():
+    x, a = T.dvector("x"), T.dmatrix("a")
+    heavy = T.sin(T.dot(T.cos(a), x)).sum()
+    heavy.name = "heavy"
+    f = function([x, a], [heavy, T.cumsum(x)], profile="both", mode="FAST_RUN")
+    rows = np.ones((3000, 1000))
+    for _ in range(3):
+        f(rows[0], rows)
+    parts = dict(f.profile.by_loop)
+    assert f.profile.by_op == {} and f.profile.calls == 3
+    loop = next(text for text in parts if "cos" in text)
+    assert loop.startswith("loop a.shape[0] x ") and "sin" in loop
+    assert any(text.endswith("→ heavy") for text in parts)
+    assert any("running" in text and "output 1" in text for text in parts)
+    assert max(parts, key=parts.get) == loop
+    assert 0 < sum(parts.values()) <= f.profile.seconds
+    lines = f.profile.summary().splitlines()
+    assert lines[2].split()[:2] == ["share", "seconds"] and loop in lines[3]
+    assert "around them" in lines[-1]
+
+
+@needs_c
+def test_loops_around_what_python_runs_are_timed_too():
+    random = T.shared_randomstreams.RandomStreams(3)
     x = T.dvector("x")
-    f = function([x], T.exp(x), profile="exponential", mode="FAST_RUN")
-    f([1.0])
-    assert f.profile.by_op == {} and f.profile.calls == 1
-    assert "as a whole, in C; mode='FAST_COMPILE'" in f.profile.summary()
+    f = function([x], T.tanh(random.normal((400,)) * T.exp(x).sum()), profile=True)
+    f(np.ones(500))
+    computed = " ".join(text for text, _ in f.profile.by_loop)
+    assert "exp" in computed and "tanh" in computed
 
 
 def test_many_ops_are_cut_and_files_written_to():
