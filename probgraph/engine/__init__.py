@@ -7,7 +7,19 @@
 array(6.)
 """
 
-from probgraph.engine import gradient, graph, ifelse, printing, rewrite, scan_module, tensor
+from types import ModuleType
+
+from probgraph.engine import (
+    gradient,
+    graph,
+    ifelse,
+    pickles,
+    printing,
+    rewrite,
+    rewriting,
+    scan_module,
+    tensor,
+)
 from probgraph.engine.assertions import Assert, CheckAndRaise, Print, assert_op
 from probgraph.engine.callable import Function
 from probgraph.engine.checkpoints import scan_checkpoints
@@ -121,8 +133,30 @@ compile = room(
     register_optimizer=register_optimizer,
     sharedvalue=room("probgraph.engine.compile.sharedvalue", SharedVariable=SharedVariable, shared=shared),
 )
+
+
+def _rewriting(name: str) -> ModuleType:
+    return room(name, **{n: getattr(rewriting, n) for n in _REWRITING})
+
+
+_REWRITING = (
+    "NodeRewriter",
+    "OpSub",
+    "PatternNodeRewriter",
+    "PatternSub",
+    "SubstitutionNodeRewriter",
+    "local_optimizer",
+    "node_rewriter",
+    "register_canonicalize",
+    "register_specialize",
+    "register_stabilize",
+    "rewrite_graph",
+)
 gof = room(
     "probgraph.engine.gof",
+    PatternSub=rewriting.PatternSub,
+    OpSub=rewriting.OpSub,
+    local_optimizer=rewriting.local_optimizer,
     Apply=Apply,
     Constant=Constant,
     FunctionGraph=FunctionGraph,
@@ -145,6 +179,7 @@ gof = room(
         variables=variables_between,
     ),
     op=room("probgraph.engine.gof.op", Op=Op),
+    opt=_rewriting("probgraph.engine.gof.opt"),
     type=room("probgraph.engine.gof.type", Type=Type),
 )
 # `graph` is PyTensor's name for what reads and copies graphs, in rooms of its own there.
@@ -167,6 +202,18 @@ graph.replace = room(
     graph_replace=graph_replace,
     vectorize_graph=vectorize_graph,
 )
+graph.rewriting = room(  # type: ignore[attr-defined]
+    "probgraph.engine.graph.rewriting",
+    basic=_rewriting("probgraph.engine.graph.rewriting.basic"),
+    utils=room("probgraph.engine.graph.rewriting.utils", rewrite_graph=rewriting.rewrite_graph),
+)
+graph.traversal = room(  # type: ignore[attr-defined]
+    "probgraph.engine.graph.traversal",
+    **{
+        n: getattr(graph, n)
+        for n in ("ancestors", "graph_inputs", "toposort", "explicit_graph_inputs", "io_toposort", "walk")
+    },
+)
 graph.basic = room("probgraph.engine.graph.basic", Apply=Apply, Constant=Constant, Variable=Variable)  # type: ignore[attr-defined]
 graph.op = room("probgraph.engine.graph.op", Op=Op)  # type: ignore[attr-defined]
 graph.fg = room("probgraph.engine.graph.fg", FunctionGraph=FunctionGraph)  # type: ignore[attr-defined]
@@ -177,6 +224,15 @@ sandbox = room(
     "probgraph.engine.sandbox",
     rng_mrg=room("probgraph.engine.sandbox.rng_mrg", MRG_RandomStreams=MRG_RandomStreams),
 )
+misc = room(
+    "probgraph.engine.misc",
+    pkl_utils=room("probgraph.engine.misc.pkl_utils", dump=pickles.dump, load=pickles.load),
+)
+# Methods of variables whose functions stand on floors above `operators`.
+Variable.dprint = debugprint  # type: ignore[attr-defined]
+Variable.repeat = tensor.repeat  # type: ignore[attr-defined]
+Variable.choose = tensor.choose  # type: ignore[attr-defined]
+Variable.ptp = tensor.ptp  # type: ignore[attr-defined]
 
 __all__ = [
     "Apply",
@@ -238,6 +294,7 @@ __all__ = [
     "is_same_graph",
     "jacobian",
     "map",
+    "misc",
     "pp",
     "pprint",
     "printing",

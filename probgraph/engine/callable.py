@@ -177,6 +177,18 @@ class Function:
                 arrays.append(storage.value)
         return arrays
 
+    @property
+    def fn(self) -> Callable[[Sequence[Any]], list[Any]]:
+        """What runs in a call, after the checks: from one array for each input and shared variable to the results."""
+        return self._run
+
+    def free(self) -> None:
+        """Theano's wish for the memory of intermediate values; here it belongs to the function as long as that lives."""
+
+    def dprint(self, **options: Any) -> Any:
+        """Prints the graph that runs; see `debugprint`."""
+        return debugprint(self, **options)
+
     def _failing_call(self, arrays: Sequence[Any]) -> str:
         """What an error in a run says of the call: the function, what it was given, what to try next."""
         executable = self.maker.executable

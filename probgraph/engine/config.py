@@ -9,9 +9,11 @@ Theano has many more; scripts that set those find them here (`_IGNORED`), where 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+
+from probgraph.engine import toolchain
 
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "floatX": ("float64", "float32"),
@@ -59,6 +61,19 @@ _IGNORED: dict[str, Any] = {
 }
 
 
+def _compiler() -> str:
+    found = toolchain.find_compiler()
+    return "" if found is None else " ".join(found.command)
+
+
+#: settings of Theano that are asked for: the C compiler's command ("" if there is none), where compiled files are
+_TOLD: dict[str, Callable[[], str]] = {
+    "cxx": _compiler,
+    "compiledir": lambda: str(toolchain.cache_directory()),
+    "base_compiledir": lambda: str(toolchain.cache_directory()),
+}
+
+
 class _Group:
     """Settings whose names begin alike: `config.blas.ldflags`."""
 
@@ -96,6 +111,8 @@ class Config:
         # Asked only for what is not among the settings that matter.
         if name in _IGNORED:
             return self._ignored[name]
+        if name in _TOLD:
+            return _TOLD[name]()
         if any(known.startswith(f"{name}.") for known in _IGNORED):
             return _Group(self, name)
         raise AttributeError(f"config has no setting {name!r}; it has {', '.join(sorted(_OPTIONS))}")
@@ -104,6 +121,9 @@ class Config:
         if name in _IGNORED:
             self._ignored[name] = _as_kind_of(_IGNORED[name], value)
             return
+        if name in _TOLD:
+            variable = "PROBGRAPH_CC" if name == "cxx" else "PROBGRAPH_CACHE"
+            raise AttributeError(f"config.{name} is set from outside, by the environment variable {variable}")
         if name == "optimizer" and value is None:
             value = "None"
         options = _OPTIONS.get(name)

@@ -135,7 +135,7 @@ class Constant(Variable):
 
 
 def constant_text(constant: Constant) -> str:
-    """A constant's value in a few characters: `2`, `[1 2 3]`, `(3,) of 1.0`."""
+    """A constant's value in a few characters: `2`, `[1 2 3]`, `(3,) of 1.0`, `[ 0  1  2 .. 27 28 29]`."""
     data = constant.data
     if not isinstance(data, np.ndarray):
         return str(data)
@@ -143,8 +143,8 @@ def constant_text(constant: Constant) -> str:
         return str(data) if constant.literal is None or constant.dtype == "bool" else str(constant.literal)
     if data.size > 1 and bool(np.all(data == data.flat[0])):
         return f"{data.shape} of {data.flat[0]!s}"
-    text = " ".join(str(data).split())
-    return text if len(text) <= 40 else f"{text[:18]}..{text[-18:]}"
+    text = str(data) if data.ndim == 1 else " ".join(str(data).split())
+    return text if len(text) <= 20 else f"{text[:10]}..{text[-10:]}"  # as Theano cuts it
 
 
 class Apply:
@@ -420,6 +420,34 @@ class FunctionGraph:
         for position, v in enumerate(self.outputs):
             readers.setdefault(v, []).append(("output", position))
         return readers
+
+    def clone(self) -> FunctionGraph:
+        """The same graph of inputs of its own."""
+        inputs = {v: Variable(v.type, v.name) for v in self.inputs}
+        return FunctionGraph(list(inputs.values()), rebuild(self.outputs, inputs))
+
+    def replace(self, old: Variable, new: Variable, reason: str | None = None) -> None:
+        """Puts `new` where `old` is read; TypeError if it is of another dtype or rank. `reason` is not kept."""
+        self.replace_all([(old, new)])
+
+    def replace_all(self, pairs: Iterable[tuple[Variable, Variable]], reason: str | None = None) -> None:
+        """`replace` of several at once: in what stands for one, none of the others is replaced."""
+        pairs = list(pairs)
+        for old, new in pairs:
+            if old.dtype != new.dtype or old.ndim != new.ndim:
+                raise TypeError(f"{old} is {old.type} and cannot be replaced by {new}, which is {new.type}")
+        self.outputs = rebuild(self.outputs, dict(pairs))
+        for name in ("_order", "variables", "clients"):
+            self.__dict__.pop(name, None)
+        self.check_integrity()
+
+    replace_validate, replace_all_validate = replace, replace_all
+
+    def check_integrity(self) -> None:
+        """MissingInputError if the outputs need a root that is neither an input nor a constant."""
+        for v in graph_inputs(self.outputs, stop=self.inputs):
+            if v not in self.inputs and not isinstance(v, Constant) and not hasattr(v, "container"):
+                raise MissingInputError(f"{v} is needed, and is no input of the graph")
 
 
 def tensor_constant(

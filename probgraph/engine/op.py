@@ -259,6 +259,10 @@ class KernelCall(Op):
 # ------------------------------------------------------------------------------------ making variables
 
 
+class AsTensorError(TypeError):
+    """Something that no variable can stand for."""
+
+
 def as_variable(
     x: Any, name: str | None = None, ndim: int | None = None, dtype: str | None = None
 ) -> Variable:
@@ -303,7 +307,7 @@ def _array_constant(x: Any, dtype: str | None, name: str | None) -> Constant:
             dtype = dtype or literal_dtype(1.0)
     array = np.asarray(x)
     if array.dtype == object or array.dtype.kind not in "biufc":
-        raise TypeError(f"Cannot convert {x!r:.80} (of type {type(x).__name__}) to a tensor variable")
+        raise AsTensorError(f"Cannot convert {x!r:.80} (of type {type(x).__name__}) to a tensor variable")
     if array.dtype.name not in ("float16", "longdouble"):
         return tensor_constant(array, dtype, name)
     return tensor_constant(array, dtype or ("float32" if array.dtype == np.float16 else "float64"), name)

@@ -125,6 +125,7 @@ Variable.shape = property(shape.shape)
 Variable.size = property(lambda self: reduce.prod(shape.shape(self)))
 Variable.real = property(lambda self: ew.real(self))
 Variable.imag = property(lambda self: ew.imag(self))
+Variable.mT = property(linalg.matrix_transpose)
 
 
 def _variadic(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
@@ -184,12 +185,15 @@ _METHODS: dict[str, Callable[..., Any]] = {
     "any": reduce.any,
     "all": reduce.all,
     "dot": linalg.dot,
+    "matmul": linalg.matmul,
+    "outer": linalg.outer,
     "diagonal": linalg.diagonal,
     "trace": linalg.trace,
     "norm": _norm,
     "astype": ew.cast,
     "clip": ew.clip,
     "conj": ew.conj,
+    "conjugate": ew.conj,
     "fill": ew.fill,
     "zeros_like": ew.zeros_like,
     "ones_like": ew.ones_like,

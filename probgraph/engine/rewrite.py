@@ -183,7 +183,7 @@ class OpRule:
         return [with_type_of(old, new, leaves, self) for old, new in zip(node.outputs, results, strict=True)]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Pass:
     """Rules that are applied together; where several fit, the first in the list is taken."""
 
@@ -192,6 +192,13 @@ class Pass:
     _by_op: dict[Op, list[Rule | OpRule]] = field(default_factory=dict, repr=False)
 
     _by_inputs: dict[Any, list[Rule | OpRule]] = field(default_factory=dict, repr=False)
+
+    def add(self, rules: Iterable[Rule | OpRule]) -> None:
+        """Rules that come before those that are here."""
+        self.rules = [*rules, *self.rules]
+        self._by_op.clear()
+        self._by_inputs.clear()
+        self.__dict__.pop("_numbers", None)
 
     def rules_for(self, node: Apply) -> list[Rule | OpRule]:
         """The rules that may fit a node, by its op and by what its inputs are: looked up, not tried in turn."""

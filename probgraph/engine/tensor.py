@@ -100,6 +100,7 @@ from probgraph.engine.derivatives import Lop, Rop, hessian, hessian_vector_produ
 from probgraph.engine.graph import Constant as TensorConstant
 from probgraph.engine.graph import Variable as TensorVariable
 from probgraph.engine.grids import geomspace, linspace, logspace, meshgrid, mgrid, ogrid
+from probgraph.engine.op import AsTensorError
 from probgraph.engine.ops import linalg as _linalg
 from probgraph.engine.ops.cumulative import cumprod, cumsum, diff
 from probgraph.engine.ops.index import inc_subtensor, set_subtensor, take
@@ -200,6 +201,8 @@ bitwise_and, bitwise_or, bitwise_xor, bitwise_not = and_, or_, xor, invert
 logical_and, logical_or, logical_xor, logical_not = and_, or_, xor, invert
 conjugate = conj
 digamma = psi
+lgamma = loggamma = gammaln
+invlogit = sigmoid
 polygamma1 = tri_gamma
 ravel = flatten
 tensor_copy = identity
@@ -299,3 +302,6 @@ sys.modules[f"{__name__}.raw_random"] = raw_random
 sharedvar = room(f"{__name__}.sharedvar", TensorSharedVariable=TensorSharedVariable)
 type = room(f"{__name__}.type", TensorType=TensorType)
 variable = room(f"{__name__}.variable", TensorConstant=TensorConstant, TensorVariable=TensorVariable)
+# PyTensor's files of this namespace are rooms with a door to the whole of it.
+for _name in ("basic", "math", "subtensor", "elemwise", "shape"):
+    sys.modules.setdefault(f"{__name__}.{_name}", sys.modules[__name__])

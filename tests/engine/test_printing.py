@@ -83,7 +83,7 @@ def test_forms(variable, text):
 
 def test_a_long_constant_is_shortened():
     text = pp(T.constant(np.arange(30)))
-    assert text.startswith("TensorConstant{[ 0 1 2 3") and ".." in text and len(text) < 60
+    assert text == "TensorConstant{[ 0  1  2 .. 27 28 29]}"
 
 
 def test_the_gradient_of_the_first_tutorial_under_fast_compile():

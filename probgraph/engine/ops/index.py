@@ -796,9 +796,18 @@ def inc_subtensor(
     return _write(part, y, set_instead_of_inc, "inc_subtensor")
 
 
-def take(x: Any, indices: Any, axis: int | None = None) -> Variable:
-    """Elements along an axis by integers: `x[..., indices, ...]`; of the flattened array without `axis`."""
+def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Variable:
+    """Elements along an axis by integers: `x[..., indices, ...]`; of the flattened array without `axis`.
+
+    Places outside are an IndexError, or led back by `mode`: "wrap" counts round, "clip" takes the first or the last.
+    """
+    if mode not in ("raise", "wrap", "clip"):
+        raise ValueError(f"take: mode is 'raise', 'wrap' or 'clip', got {mode!r}")
     x = as_variable(x)
     if axis is None:
         x, axis = x.flatten(), 0
+    if mode != "raise":
+        n = length(x, axis % x.ndim)
+        places = as_variable(indices)
+        indices = ew.mod(places, n) if mode == "wrap" else ew.clip(places, 0, n - 1)
     return get_item(x, (slice(None),) * (axis % x.ndim) + (indices,))

@@ -167,10 +167,11 @@ class CountLength(Hosted):
         return [None, None]
 
 
-def bincount(x: Any, weights: Any = None, minlength: Any = 0) -> Variable:
+def bincount(x: Any, weights: Any = None, minlength: Any = 0, assert_nonneg: bool = False) -> Variable:
     """How often each integer 0, 1, ... occurs in the vector `x`, or the sum of the `weights` where it does.
 
-    The result has one more element than the largest of `x` says, but at least `minlength`.
+    The result has one more element than the largest of `x` says, but at least `minlength`. Negative integers are an
+    error at the call with and without `assert_nonneg`.
 
     >>> import numpy as np
     >>> bincount(np.array([1, 1, 3])).eval()

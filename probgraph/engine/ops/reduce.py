@@ -250,8 +250,14 @@ def mean(
     return total / (ew.cast(count, total.dtype) if isinstance(count, Variable) else count)
 
 
-def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Variable:
-    """The variance along `axis`, divided by the count less `ddof`."""
+def var(
+    x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False, corrected: bool = False
+) -> Variable:
+    """The variance along `axis`, divided by the count less `ddof`.
+
+    `corrected` takes what rounding left of the sum of the deviations out of their squares (Chan, Golub and LeVeque
+    1983); it matters for single precision.
+    """
     x = as_variable(x)
     axes = normalized_axes("var", axis, x.ndim)
     deviation = x - mean(x, axes, keepdims=True)
@@ -259,13 +265,20 @@ def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Var
     count: Any = 1
     for a in axes:
         count = count * length(x, a)
+    if corrected:
+        rest = sum(deviation, axes, keepdims=keepdims)
+        total = total - ew.sqr(ew.abs(rest)) / (
+            ew.cast(count, total.dtype) if isinstance(count, Variable) else count
+        )
     count = count - ddof
     return total / (ew.cast(count, total.dtype) if isinstance(count, Variable) else count)
 
 
-def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Variable:
+def std(
+    x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False, corrected: bool = False
+) -> Variable:
     """The square root of `var`."""
-    return ew.sqrt(var(x, axis, ddof, keepdims))
+    return ew.sqrt(var(x, axis, ddof, keepdims, corrected))
 
 
 class LogSumExp(Op):
