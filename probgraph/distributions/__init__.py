@@ -10,27 +10,33 @@ from probgraph.distributions import (
     areas,
     bounded,
     categorical,
+    censored,
     correlations,
     count_vectors,
     counts,
+    custom,
     discrete,
     extremes,
     gaussian_vectors,
     half_line,
     kronecker,
     matrices,
+    mixtures,
     real_line,
     simplexes,
     transforms,
+    truncated,
     zero_inflated,
 )
 from probgraph.distributions.areas import *
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.bounded import *
 from probgraph.distributions.categorical import *
+from probgraph.distributions.censored import *
 from probgraph.distributions.correlations import *
 from probgraph.distributions.count_vectors import *
 from probgraph.distributions.counts import *
+from probgraph.distributions.custom import *
 from probgraph.distributions.discrete import *
 from probgraph.distributions.drawing import draw
 from probgraph.distributions.extremes import *
@@ -38,10 +44,12 @@ from probgraph.distributions.gaussian_vectors import *
 from probgraph.distributions.half_line import *
 from probgraph.distributions.kronecker import *
 from probgraph.distributions.matrices import *
+from probgraph.distributions.mixtures import *
 from probgraph.distributions.probabilities import icdf, logccdf, logcdf, logp
 from probgraph.distributions.random_variable import RandomVariable
 from probgraph.distributions.real_line import *
 from probgraph.distributions.simplexes import *
+from probgraph.distributions.truncated import *
 from probgraph.distributions.zero_inflated import *
 
 __all__ = [
@@ -60,6 +68,10 @@ __all__ = [
     *counts.__all__,
     *categorical.__all__,
     *zero_inflated.__all__,
+    *mixtures.__all__,
+    *truncated.__all__,
+    *censored.__all__,
+    *custom.__all__,
     "Distribution",
     "RandomVariable",
     "draw",

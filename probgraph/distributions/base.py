@@ -64,6 +64,8 @@ class Distribution:
     #: names that may be given by position; all of `params`, then `options`, if not said otherwise
     positional: ClassVar[tuple[str, ...]] = ()
     support: Constraint
+    #: whether single numbers have a probability although the distribution is continuous: it cannot be free then
+    atoms: bool = False
     batch_shape: Lengths
     event_shape: Lengths
 
@@ -188,9 +190,26 @@ class Distribution:
 
     def lengths(self, who: str, parameters: Mapping[str, Variable]) -> tuple[Lengths, Lengths]:
         """The shapes of the batch and of the event, given parameters, without what `shape` or `size` said."""
-        batches = [TensorType("bool", self._batch_of(name, v.type.shape)) for name, v in parameters.items()]
-        event = self.event_lengths({name: v.type.shape for name, v in parameters.items()})
-        return broadcast_shapes(who, batches), tuple(event)
+        own = {name: v.type.shape for name, v in parameters.items() if "." not in name}
+        batches = [self._batch_of(name, shape) for name, shape in own.items()]
+        for name, inner in self.components.items():
+            known = inner.present_lengths(who, own_of(name, parameters))[0]
+            batches.append(self.batch_of_component(name, known))
+        event = self.event_lengths(own)
+        return broadcast_shapes(who, [TensorType("bool", batch) for batch in batches]), tuple(event)
+
+    def present_lengths(self, who: str, parameters: Mapping[str, Variable]) -> tuple[Lengths, Lengths]:
+        """The shapes of the batch and of the event; lengths not known before are those that `parameters` have."""
+        if None not in self.shape:
+            return self.batch_shape, self.event_shape
+        batch, event = self.lengths(who, parameters)
+        present = (1,) * (len(self.shape) - len(batch + event)) + batch + event
+        shape = tuple(p if n is None else n for n, p in zip(self.shape, present, strict=True))
+        return shape[: len(self.batch_shape)], shape[len(self.batch_shape) :]
+
+    def batch_of_component(self, name: str, batch: Any) -> Any:
+        """The part of a component's batch shape that is this distribution's too: all of it, as a rule."""
+        return batch
 
     def _batch_of(self, name: str, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         """The shape of a parameter without its event's axes."""
@@ -358,9 +377,15 @@ class Distribution:
         self, rng: np.random.Generator, values: Mapping[str, np.ndarray], size: tuple[int, ...] = ()
     ) -> np.ndarray:
         """Draws of shape (*size, *shape) given the values of `parameters`."""
-        batches = [self._batch_of(name, v.shape) for name, v in values.items() if "." not in name]
-        each = np.broadcast_shapes(*batches, tuple(1 if n is None else n for n in self.batch_shape))
-        return np.asarray(self.draw(rng, (*size, *each), **values))
+        return np.asarray(self.draw(rng, (*size, *self._batch_of_values(values)), **values))
+
+    def _batch_of_values(self, values: Mapping[str, np.ndarray]) -> tuple[int, ...]:
+        own = [self._batch_of(name, v.shape) for name, v in values.items() if "." not in name]
+        inner = [
+            self.batch_of_component(name, c._batch_of_values(own_of(name, values)))
+            for name, c in self.components.items()
+        ]
+        return np.broadcast_shapes(*own, *inner, tuple(1 if n is None else n for n in self.batch_shape))
 
     def support_point(self) -> Variable:
         """`point()` broadcast to the distribution's shape, which must be known."""
@@ -390,14 +415,20 @@ class Distribution:
     def draw_component(
         self, rng: np.random.Generator, name: str, values: Mapping[str, np.ndarray], size: tuple[int, ...]
     ) -> np.ndarray:
-        """Draws (*size, *shape) of a component, from the values that `draw` got."""
-        own = {key.removeprefix(f"{name}."): v for key, v in values.items() if key.startswith(f"{name}.")}
-        return self.components[name].draw_given(rng, own, size)
+        """Draws (*size, *event) of a component, from the values that `draw` got; its batch broadcasts to `size`."""
+        return self.components[name].draw(rng, size, **own_of(name, values))
 
     def __str__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{n}={_brief(v)}' for n, v in self._given.items())})"
+        given = [f"{n}={d}" for n, d in self.components.items()]
+        given += [f"{n}={_brief(v)}" for n, v in self._given.items()]
+        return f"{type(self).__name__}({', '.join(given)})"
 
     __repr__ = __str__
+
+
+def own_of(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What of `values` belongs to the component of that name, under its own names."""
+    return {key.removeprefix(f"{name}."): v for key, v in values.items() if key.startswith(f"{name}.")}
 
 
 def _no_sum(distribution: Distribution) -> str:

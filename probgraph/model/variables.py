@@ -84,6 +84,11 @@ def free_variable(
 
     `transform` is applied after `default_transform`, which is the distribution's own if not said otherwise.
     """
+    if distribution.atoms:
+        raise NotImplementedError(
+            f"{name}: {distribution} is continuous and has probability at single numbers, so that it has no density to walk"
+            " on: observe it, or make the distribution in it the variable"
+        )
     dtype = "int64" if distribution.discrete else distribution.point().dtype
     own = distribution.default_transform
     first = own if default_transform is UNSET else default_transform
@@ -133,9 +138,8 @@ def known_shape(name: str, distribution: Distribution) -> tuple[int, ...]:
         parameters = distribution.parameters
         outputs = list(parameters.values())
         there = rebuild(outputs, _with_present_lengths(outputs))
-        batch, event = distribution.lengths(name, dict(zip(parameters, there, strict=True)))
-        present = (1,) * (len(shape) - len(batch + event)) + batch + event
-        shape = tuple(p if n is None else n for n, p in zip(shape, present, strict=True))
+        batch, event = distribution.present_lengths(name, dict(zip(parameters, there, strict=True)))
+        shape = batch + event
     if None in shape:
         raise ValueError(
             f"{name}: its shape {shape} is not known when the model is built; give dims= or shape="

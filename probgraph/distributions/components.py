@@ -1,0 +1,104 @@
+"""What distributions made of other distributions share: how they take them, and the sets they live on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from probgraph.distributions.base import Distribution
+from probgraph.distributions.constraints import Bound, Constraint, Interval
+from probgraph.distributions.folding import folded
+from probgraph.distributions.random_variable import RandomVariable
+from probgraph.distributions.transform import Transform
+from probgraph.distributions.transforms import Interval as IntervalTransform
+from probgraph.engine.graph import Constant, FunctionGraph, Variable
+from probgraph.engine.op import as_variable
+from probgraph.engine.ops import elementwise as ew
+from probgraph.engine.run_graph import numpy_function
+
+#: a bound that may also be absent
+extended = Interval(
+    "a number, or an infinity", -float("inf"), float("inf"), closed_lower=True, closed_upper=True
+)
+
+
+def component(who: str, name: str, given: Any) -> Distribution:
+    """TypeError, saying what to write, for anything but a distribution without a name."""
+    if isinstance(given, Distribution):
+        return given
+    if isinstance(given, RandomVariable):
+        kind = type(given.distribution).__name__
+        raise TypeError(
+            f"{who}: {name} is {given.name!r}, a variable of the model; it takes a distribution: {kind}.dist(...)"
+        )
+    raise TypeError(f"{who}: {name} is a distribution such as Normal.dist(0, 1), got {given!r}")
+
+
+def of_numbers(who: str, dist: Distribution) -> Interval:
+    """The support of a distribution of numbers in order; NotImplementedError for one of arrays."""
+    if not isinstance(dist.support, Interval):
+        raise NotImplementedError(
+            f"{who}: {type(dist).__name__} is a distribution of arrays, whose parts are not in order: bounds are for"
+            " distributions of numbers"
+        )
+    return dist.support
+
+
+def is_everywhere(bound: Bound, value: float) -> bool:
+    """Whether a bound is this number, in every element."""
+    if isinstance(bound, Variable):
+        return isinstance(bound, Constant) and bool(np.all(bound.data == value))
+    return bound == value
+
+
+def greater(a: Bound, b: Bound) -> Bound:
+    """The greater of two bounds; the other one where one is minus infinity."""
+    if is_everywhere(a, -np.inf):
+        return b
+    return a if is_everywhere(b, -np.inf) else folded(ew.maximum(as_variable(a), b))
+
+
+def lesser(a: Bound, b: Bound) -> Bound:
+    """The lesser of two bounds; the other one where one is infinity."""
+    if is_everywhere(a, np.inf):
+        return b
+    return a if is_everywhere(b, np.inf) else folded(ew.minimum(as_variable(a), b))
+
+
+def from_to(lower: Bound, upper: Bound) -> Transform | None:
+    """The bijection to R from between two bounds, which may be infinite."""
+    low = None if is_everywhere(lower, -np.inf) else lower
+    high = None if is_everywhere(upper, np.inf) else upper
+    return None if low is None and high is None else IntervalTransform(low, high)
+
+
+class AnyOf(Constraint):
+    """What is in one of several sets, all of numbers or all of arrays of one rank."""
+
+    def __init__(self, sets: Sequence[Constraint]) -> None:
+        self.sets = list(sets)
+        self.text = ", or ".join(dict.fromkeys(s.text for s in self.sets))
+        self.discrete, self.event_ndim = self.sets[0].discrete, self.sets[0].event_ndim
+
+    def holds(self, x: Variable) -> Variable:
+        result = self.sets[0].holds(x)
+        for other in self.sets[1:]:
+            result = result | other.holds(x)
+        return result
+
+
+def log_difference(a: Variable, b: Variable) -> Variable:
+    """log(exp(a) - exp(b)) for a >= b; minus infinity where they are equal."""
+    empty = ew.le(a, b)
+    return ew.switch(empty, -np.inf, a + ew.log1mexp(ew.switch(empty, -1.0, b - a)))
+
+
+def evaluated(
+    dist: Distribution, values: Mapping[str, np.ndarray], x: Variable, outputs: Sequence[Variable]
+) -> Any:
+    """A NumPy function of x: the values of graphs of x, the distribution's parameters being `values`."""
+    known = {v: values[name] for name, v in dist.parameters.items() if not isinstance(v, Constant)}
+    run = numpy_function(FunctionGraph([x, *known], outputs))
+    return lambda at: run([at, *known.values()])

@@ -1,0 +1,403 @@
+"""Distributions made of distributions: Mixture, Truncated, Censored, CustomDist, against mpmath, SciPy and draws."""
+
+from __future__ import annotations
+
+import mpmath as mp
+import numpy as np
+import pytest
+import scipy.stats as st
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+import probgraph as pm
+from probgraph.engine import function, grad
+from probgraph.engine.tensor import dscalar
+
+mp.mp.dps = 50
+
+
+def value(graph):
+    return np.asarray(graph.eval())
+
+
+def normal(x, mu=0, sigma=1):
+    return mp.npdf(mp.mpf(x), mu, sigma)
+
+
+def below(x, mu=0, sigma=1):
+    return mp.erfc((mu - mp.mpf(x)) / sigma / mp.sqrt(2)) / 2
+
+
+# ------------------------------------------------------------------------------------ mixtures
+
+POINTS = np.array([-300.0, -20.0, -1.0, 0.5, 6.0, 40.0, 1e6])
+MIXTURES = {
+    "a list": lambda: pm.Mixture.dist([0.3, 0.7], [pm.Normal.dist(0, 1), pm.Normal.dist(5, 2)]),
+    "an axis": lambda: pm.Mixture.dist([0.3, 0.7], pm.Normal.dist([0, 5], [1, 2])),
+    "of normals": lambda: pm.NormalMixture.dist([0.3, 0.7], [0, 5], [1, 2]),
+    "by precisions": lambda: pm.NormalMixture.dist([0.3, 0.7], [0, 5], tau=[1, 0.25]),
+}
+
+
+@pytest.mark.parametrize("form", MIXTURES)
+def test_a_mixture_of_normals(form):
+    d = MIXTURES[form]()
+    exact = [mp.log(mp.mpf(3) / 10 * normal(x) + mp.mpf(7) / 10 * normal(x, 5, 2)) for x in POINTS]
+    np.testing.assert_allclose(value(d.logp(POINTS)), [float(e) for e in exact], rtol=1e-12)
+    tails = [mp.log(mp.mpf(3) / 10 * below(-x) + mp.mpf(7) / 10 * below(-x, -5, 2)) for x in (0.5, 6.0, 40.0)]
+    np.testing.assert_allclose(value(d.logccdf([0.5, 6.0, 40.0])), [float(e) for e in tails], rtol=1e-12)
+    lower = [mp.log(mp.mpf(3) / 10 * below(x) + mp.mpf(7) / 10 * below(x, 5, 2)) for x in (-20.0, 0.5)]
+    np.testing.assert_allclose(value(d.logcdf([-20.0, 0.5])), [float(e) for e in lower], rtol=1e-12)
+    np.testing.assert_allclose([value(d.mean()), value(d.variance())], [3.5, 8.35], rtol=1e-14)
+    drawn = d.sample(20_000, random_seed=4)
+    cdf = lambda x: 0.3 * st.norm.cdf(x) + 0.7 * st.norm.cdf(x, 5, 2)
+    assert d.shape == () and st.kstest(drawn, cdf).pvalue > 1e-3
+
+
+def test_batches_of_mixtures():
+    w, mu = np.array([[0.2, 0.8], [0.5, 0.5], [0.9, 0.1]]), np.arange(6.0).reshape(3, 2)
+    x = np.array([0.0, 1.0, 2.0])
+    d = pm.Mixture.dist(w, pm.Normal.dist(mu, 1.0))
+    truth = np.log((w * st.norm.pdf(x[:, None], mu)).sum(-1))
+    np.testing.assert_allclose(value(d.logp(x)), truth, rtol=1e-13)
+    assert d.shape == (3,) and d.sample(5, random_seed=1).shape == (5, 3)
+    one_w = pm.Mixture.dist([0.4, 0.6], [pm.Normal.dist([0, 1, 2], 1), pm.Normal.dist(9, 1)])
+    assert one_w.shape == (3,)
+    truth = np.log(0.4 * st.norm.pdf(x, [0, 1, 2]) + 0.6 * st.norm.pdf(x, 9))
+    np.testing.assert_allclose(value(one_w.logp(x)), truth, rtol=1e-13)
+    drawn = one_w.sample(20_000, random_seed=2)
+    np.testing.assert_allclose(drawn.mean(0), 0.4 * np.arange(3) + 5.4, atol=0.15)
+    assert abs(np.corrcoef(drawn.T)[0, 1]) < 0.03  # each element chooses for itself
+
+
+def test_mixtures_of_vectors():
+    lists = [pm.MvNormal.dist([0, 0], np.eye(2)), pm.MvNormal.dist([3, 3], 2 * np.eye(2))]
+    axis = pm.MvNormal.dist([[0.0, 0.0], [3.0, 3.0]], np.array([np.eye(2), 2 * np.eye(2)]))
+    x = np.array([[1.0, 1.0], [0.0, -4.0], [30.0, 2.0]])
+    pdf = 0.4 * st.multivariate_normal([0, 0]).pdf(x) + 0.6 * st.multivariate_normal(
+        [3, 3], 2 * np.eye(2)
+    ).pdf(x)
+    for comp_dists in (lists, axis):
+        d = pm.Mixture.dist([0.4, 0.6], comp_dists)
+        assert d.shape == (2,) and d.sample(3, random_seed=1).shape == (3, 2)
+        np.testing.assert_allclose(value(d.logp(x)), np.log(pdf), rtol=1e-12)
+        np.testing.assert_allclose(value(d.mean()), [1.8, 1.8])
+        np.testing.assert_allclose(value(d.variance()), [1.6 + 0.24 * 9] * 2)
+        drawn = d.sample(20_000, random_seed=2)
+        np.testing.assert_allclose(np.cov(drawn.T), [[3.76, 2.16], [2.16, 3.76]], atol=0.12)
+
+
+def test_mixtures_of_counts_and_of_half_lines():
+    counts = pm.Mixture.dist([0.4, 0.6], [pm.Poisson.dist(2), pm.ZeroInflatedPoisson.dist(0.5, 20)])
+    k = np.arange(60)
+    second = 0.5 * st.poisson.pmf(k, 20) + 0.5 * (k == 0)
+    pmf = 0.4 * st.poisson.pmf(k, 2) + 0.6 * second
+    np.testing.assert_allclose(value(counts.logp(k)), np.log(pmf), rtol=1e-11)
+    assert counts.discrete and value(counts.logp([-1, 1.5])).tolist() == [-np.inf, -np.inf]
+    seen = np.bincount(counts.sample(20_000, random_seed=3).astype(int), minlength=60)
+    assert (
+        st.chisquare([*seen[:5], seen[5:].sum()], 20_000 * np.array([*pmf[:5], 1 - pmf[:5].sum()])).pvalue
+        > 1e-3
+    )
+    half = pm.Mixture.dist([0.5, 0.5], [pm.Exponential.dist(1.0), pm.Gamma.dist(3.0, 1.0)])
+    assert half.default_transform.name in ("log", "interval") and value(half.logp(-1.0)) == -np.inf
+    bounds = pm.Mixture.dist([0.5, 0.5], [pm.Uniform.dist(0, 1), pm.Uniform.dist(0.5, 3)])
+    np.testing.assert_allclose(
+        value(bounds.logp([0.2, 0.7, 2.0, 3.5])), [*np.log([0.5, 0.7, 0.2]), -np.inf], rtol=1e-13
+    )
+    line = pm.Mixture.dist([0.5, 0.5], [pm.Exponential.dist(1.0), pm.Normal.dist(0, 1)])
+    assert line.default_transform is None and np.isfinite(value(line.logp(-2.0)))
+
+
+def test_what_is_no_mixture():
+    normal_dist = pm.Normal.dist(0, 1)
+    with pytest.raises(ValueError, match="w has 2 weights for 3 components"):
+        pm.Mixture.dist([0.5, 0.5], [normal_dist] * 3)
+    with pytest.raises(ValueError, match="no axis for the components"):
+        pm.Mixture.dist([0.5, 0.5], normal_dist)
+    with pytest.raises(ValueError, match="a list of one distribution is no mixture"):
+        pm.Mixture.dist([1.0], [normal_dist])
+    with pytest.raises(ValueError, match=r"components must be of one kind: .* discrete"):
+        pm.Mixture.dist([0.5, 0.5], [normal_dist, pm.Poisson.dist(1)])
+    with pytest.raises(TypeError, match=r"comp_dists\[1\] is a distribution such as"):
+        pm.Mixture.dist([0.5, 0.5], [normal_dist, 3])
+    with pytest.raises(ValueError, match="w is .*; it must be"):
+        pm.Mixture.dist([0.5, 0.6], [normal_dist, normal_dist])
+    with pm.Model():
+        z = pm.Normal("z", 0, 1)
+        with pytest.raises(
+            TypeError, match=r"'z', a variable of the model; it takes a distribution: Normal.dist"
+        ):
+            pm.Mixture("y", [0.5, 0.5], [z, normal_dist])
+
+
+# ------------------------------------------------------------------------------------ truncated
+
+BOUNDS = [
+    (None, 1.0),
+    (2.0, None),
+    (-1.0, 1.0),
+    (10.0, None),
+    (30.0, 31.0),
+    (-40.0, -39.0),
+    (100.0, None),
+    (None, -50.0),
+]
+
+
+@pytest.mark.parametrize(("lower", "upper"), BOUNDS)
+def test_a_truncated_normal_far_in_either_tail(lower, upper):
+    d = pm.Truncated.dist(pm.Normal.dist(0, 1), lower, upper)
+    a, b = -mp.inf if lower is None else mp.mpf(lower), mp.inf if upper is None else mp.mpf(upper)
+    # the part from the tail that it is in: the other would lose it
+    mass = below(b) - below(a) if b < 0 else below(-a) - below(-b)
+    drawn = d.sample(4000, random_seed=3)
+    x = np.sort(drawn)[[0, 50, 2000, 3999]]
+    exact = [float(mp.log(normal(p) / mass)) for p in x]
+    np.testing.assert_allclose(value(d.logp(x)), exact, rtol=1e-12)
+    outside = [p for p in (lower and lower - 1e-3, upper and upper + 1e-3) if p is not None]
+    assert np.all(value(d.logp(outside)) == -np.inf)
+
+    def cdf(points):
+        parts = [below(p) - below(a) if b < 0 else below(-a) - below(-p) for p in map(mp.mpf, points)]
+        return np.array([float(p / mass) for p in parts])
+
+    assert st.kstest(drawn[:400], cdf).pvalue > 1e-3
+    np.testing.assert_allclose(np.exp(value(d.logcdf(x))), cdf(x), rtol=1e-10, atol=1e-11)
+    np.testing.assert_allclose(np.exp(value(d.logccdf(x[:3]))), 1 - cdf(x[:3]), rtol=1e-10, atol=1e-11)
+    point = value(d.point())
+    assert np.isfinite(value(d.logp(point)))
+
+
+def test_truncated_counts():
+    d = pm.Truncated.dist(pm.Poisson.dist(3.0), 1, 5)
+    pmf = st.poisson.pmf(np.arange(1, 6), 3)
+    np.testing.assert_allclose(value(d.logp(np.arange(1, 6))), np.log(pmf / pmf.sum()), rtol=1e-12)
+    assert np.all(value(d.logp([0, 6, 2.5])) == -np.inf) and d.discrete
+    drawn = d.sample(20_000, random_seed=1)
+    assert set(drawn) <= {1, 2, 3, 4, 5}
+    assert st.chisquare(np.bincount(drawn.astype(int))[1:], 20_000 * pmf / pmf.sum()).pvalue > 1e-3
+    tail = pm.Truncated.dist(pm.Poisson.dist(3.0), lower=60)
+    assert value(tail.logp(60)) == pytest.approx(st.poisson.logpmf(60, 3) - st.poisson.logsf(59, 3), rel=1e-9)
+    assert tail.sample(5, random_seed=1).min() == 60
+
+
+def test_truncated_where_there_is_a_support_already():
+    d = pm.Truncated.dist(pm.Exponential.dist(1.0), upper=[1.0, 2.0])
+    truth = -0.5 - np.log1p(-np.exp([-1.0, -2.0]))
+    np.testing.assert_allclose(value(d.logp(0.5)), truth, rtol=1e-13)
+    assert d.shape == (2,) and d.sample(3, random_seed=1).shape == (3, 2)
+    assert pm.Truncated.dist(pm.HalfNormal.dist(1.0), lower=-1.0).default_transform.name in (
+        "log",
+        "interval",
+    )
+    np.testing.assert_allclose(
+        value(pm.Truncated.dist(pm.Exponential.dist(1.0), 0.5, 2.0).icdf([0.0, 0.5, 1.0])),
+        st.truncexpon(1.5, loc=0.5).ppf([0, 0.5, 1]),
+        rtol=1e-12,
+    )
+
+
+def test_gradients_of_bounds_and_parameters():
+    x, lower, mu = dscalar("x"), dscalar("lower"), dscalar("mu")
+    logp = pm.Truncated.dist(pm.Normal.dist(mu, 1.0), lower, 12.0).logp(x)
+    f = function([x, lower, mu], [logp, *grad(logp, [x, lower, mu])])
+    got = f(11.0, 10.0, 0.5)
+
+    def exact(x, lower, mu):
+        return mp.log(normal(x, mu) / (below(-lower, -mu) - below(-12, -mu)))
+
+    at = (11.0, 10.0, 0.5)
+    slopes = [mp.diff(lambda t, k=k: exact(*at[:k], t, *at[k + 1 :]), at[k]) for k in range(3)]
+    np.testing.assert_allclose(got, [float(v) for v in (exact(*at), *slopes)], rtol=1e-10)
+
+
+def test_rejection_where_there_is_no_logcdf():
+    sums = pm.CustomDist.dist(logp=lambda v: -v, random=lambda rng, size: rng.normal(size=size))
+    drawn = pm.Truncated.dist(sums, lower=1.0).sample(500, random_seed=1)
+    assert drawn.min() >= 1.0
+    with pytest.raises(ValueError, match="after 3 rounds of rejection"):
+        pm.Truncated.dist(sums, lower=8.0, max_n_steps=3).sample(5, random_seed=1)
+
+
+def test_what_cannot_be_truncated():
+    with pytest.raises(NotImplementedError, match="MvNormal is a distribution of arrays"):
+        pm.Truncated.dist(pm.MvNormal.dist([0, 0], np.eye(2)), 0)
+    with pytest.raises(ValueError, match="Truncated needs lower <= upper"):
+        pm.Truncated.dist(pm.Normal.dist(0, 1), 2, 1)
+    with pytest.raises(TypeError, match="Truncated: dist is a distribution such as"):
+        pm.Truncated.dist(3, 1)
+
+
+# ------------------------------------------------------------------------------------ censored
+
+
+def test_censored_numbers():
+    d = pm.Censored.dist(pm.Normal.dist(1.0, 2.0), -1.0, 3.0)
+    exact = [below(-1, 1, 2), normal(0, 1, 2), normal(1, 1, 2), below(-3, -1, 2)]
+    np.testing.assert_allclose(value(d.logp([-1, 0, 1, 3])), [float(mp.log(e)) for e in exact], rtol=1e-13)
+    assert np.all(value(d.logp([-1.1, 3.1])) == -np.inf)
+    np.testing.assert_allclose(np.exp(value(d.logcdf([-2, -1, 0, 3]))), [0, *st.norm.cdf([-1, 0], 1, 2), 1])
+    np.testing.assert_allclose(np.exp(value(d.logccdf([-2, -1, 0, 3]))), [1, *st.norm.sf([-1, 0], 1, 2), 0])
+    np.testing.assert_allclose(value(d.icdf([0.01, 0.5, 0.99])), [-1, 1, 3])
+    drawn = d.sample(20_000, random_seed=1)
+    np.testing.assert_allclose((drawn == 3.0).mean(), st.norm.sf(3, 1, 2), atol=0.01)
+    far = pm.Censored.dist(pm.Normal.dist(0, 1), upper=60.0)
+    assert value(far.logp(60.0)) == pytest.approx(float(mp.log(below(-60))), rel=1e-13)
+
+
+def test_censored_counts():
+    d = pm.Censored.dist(pm.Poisson.dist(3.0), None, 4)
+    truth = np.array([*st.poisson.logpmf(range(4), 3), st.poisson.logsf(3, 3), -np.inf])
+    np.testing.assert_allclose(value(d.logp(np.arange(6))), truth, rtol=1e-12)
+    assert d.discrete
+
+
+def test_a_continuous_censored_variable_is_not_free():
+    with (
+        pm.Model(),
+        pytest.raises(NotImplementedError, match="c: Censored.* has probability at single numbers"),
+    ):
+        pm.Censored("c", pm.Normal.dist(0, 1), 0, 1)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    *(some.floats(-1e300, 1e300) for _ in range(3)),
+    some.floats(1e-300, 1e300),
+    some.floats(-1e300, 1e300),
+)
+def test_no_finite_numbers_give_nan(lower, upper, mu, sigma, x):
+    low, high = sorted((lower, upper))
+    if low < high:
+        inner = pm.Normal.dist(mu, sigma)
+        for d in (pm.Censored.dist(inner, low, high), pm.Truncated.dist(inner, low, high)):
+            got = value(d.logp(np.array([x, low, high])))
+            assert not np.isnan(got).any(), (d, got)
+    mixed = pm.Mixture.dist([0.25, 0.75], [pm.Normal.dist(mu, sigma), pm.Normal.dist(low, 1.0)])
+    assert not np.isnan(value(mixed.logp(x)))
+
+
+# ------------------------------------------------------------------------------------ custom
+
+
+def _logp(x, mu, sigma):
+    return -0.5 * ((x - mu) / sigma) ** 2 - pm.math.log(sigma) - 0.5 * np.log(2 * np.pi)
+
+
+def _random(mu, sigma, rng=None, size=None):
+    return rng.normal(mu, sigma, size)
+
+
+def test_a_distribution_of_ones_own():
+    d = pm.CustomDist.dist([1.0, 3.0], 2.0, logp=_logp, random=_random, class_name="Mine")
+    np.testing.assert_allclose(value(d.logp([0.0, 5.0])), st.norm.logpdf([0, 5], [1, 3], 2))
+    assert d.shape == (2,) and d.sample(4, random_seed=1).shape == (4, 2)
+    assert str(d) == "Mine(parameter 1=<2 constants>, parameter 2=2)"
+    vectors = pm.CustomDist.dist(
+        np.zeros(3), np.eye(3), signature="(n),(n,n)->(n)", logp=lambda v, m, c: -((v - m) ** 2).sum(-1)
+    )
+    assert vectors.shape == (3,) and value(vectors.logp(np.ones((4, 3)))).tolist() == [-3.0] * 4
+    counts = pm.CustomDist.dist(
+        2.0, logp=lambda v, r: v * pm.math.log(r) - r - pm.math.gammaln(v + 1), dtype="int64"
+    )
+    assert counts.discrete and value(counts.logp(3)) == pytest.approx(st.poisson.logpmf(3, 2))
+
+
+def test_a_model_with_distributions_of_ones_own_has_the_posterior_of_the_known_ones():
+    data = np.random.default_rng(0).normal(3, 2, 50)
+
+    def made(own):
+        with pm.Model() as model:
+            mu, sigma = pm.Normal("mu", 0, 10), pm.HalfNormal("sigma", 5)
+            if own:
+                pm.CustomDist("y", mu, sigma, logp=_logp, random=_random, observed=data)
+                mixed = lambda mu, size: pm.Mixture.dist(
+                    [0.5, 0.5], [pm.Normal.dist(mu, 1), pm.Normal.dist(-mu, 1)]
+                )
+                pm.CustomDist("z", mu, dist=mixed, observed=[1.0, 2.0])
+            else:
+                pm.Normal("y", mu, sigma, observed=data)
+                pm.Mixture(
+                    "z", [0.5, 0.5], [pm.Normal.dist(mu, 1), pm.Normal.dist(-mu, 1)], observed=[1.0, 2.0]
+                )
+        return model.compile_logp()(model.initial_point({"mu": 2.0, "sigma": 1.5}))
+
+    assert made(True) == pytest.approx(made(False), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (lambda: pm.CustomDist.dist(1.0), TypeError, "give logp=, to sample from the posterior, or random="),
+        (lambda: pm.CustomDist.dist(1.0, lopg=1), TypeError, "there is no lopg; parameters come by position"),
+        (lambda: pm.CustomDist.dist(1.0, logp=3), TypeError, "logp is a function, got 3"),
+        (lambda: pm.CustomDist.dist(1.0, logp=_logp, signature="x"), ValueError, "does not fit 1 parameters"),
+        (lambda: pm.CustomDist.dist(1.0, logp=_logp).sample(), NotImplementedError, "without random="),
+        (lambda: pm.CustomDist.dist(1.0, random=_random).logp(1), NotImplementedError, "without logp="),
+        (lambda: pm.CustomDist.dist(1.0, logp=_logp).logcdf(1), NotImplementedError, "without logcdf="),
+        (lambda: pm.CustomDist.dist(1.0, dist=lambda a, size: 3), NotImplementedError, "a formula of random"),
+        (
+            lambda: pm.CustomDist.dist(dist=_logp, logp=_logp),
+            TypeError,
+            "dist= says all; logp cannot be given",
+        ),
+        (
+            lambda: pm.CustomDist.dist(random=lambda rng, size: np.zeros(3)).sample(5),
+            ValueError,
+            r"random gave an array of shape \(3,\) for size=\(5,\)",
+        ),
+    ],
+)
+def test_what_is_missing_is_named(make, error, text):
+    with pytest.raises(error, match=text):
+        make()
+
+
+# ------------------------------------------------------------------------------------ in models
+
+
+def test_a_mixture_whose_length_is_that_of_data():
+    with pm.Model() as model:
+        x = pm.Data("x", np.arange(4.0))
+        mu = pm.Normal("mu", 0, 1)
+        both = [pm.Normal.dist(mu * x, 1.0), pm.Normal.dist(0.0, 9.0)]
+        pm.Mixture("y", [0.9, 0.1], both, observed=np.zeros(4))
+        pm.Censored("c", pm.Normal.dist(mu * x, 1.0), upper=1.0, observed=np.ones(4))
+    at = {"mu": 0.5}
+    m = 0.5 * np.arange(4.0)
+    truth = st.norm.logpdf(0.5) + st.norm.logsf(1, m).sum()
+    truth += np.log(0.9 * st.norm.pdf(0, m) + 0.1 * st.norm.pdf(0, 0, 9)).sum()
+    assert model.compile_logp()(at) == pytest.approx(truth, rel=1e-12)
+
+
+def test_posterior_of_censored_data_is_that_of_a_grid():
+    rng = np.random.default_rng(3)
+    data = np.minimum(rng.normal(1.0, 1.0, 60), 1.5)
+    with pm.Model():
+        mu = pm.Normal("mu", 0.0, 5.0)
+        pm.Censored("y", pm.Normal.dist(mu, 1.0), upper=1.5, observed=data)
+        draws = pm.sample(1000, tune=500, chains=2, random_seed=1, progressbar=False).posterior["mu"].values
+    grid = np.linspace(-1, 3, 4001)
+    logp = st.norm.logpdf(grid, 0, 5)
+    for y in data:
+        logp += st.norm.logpdf(y, grid, 1) if y < 1.5 else st.norm.logsf(1.5, grid, 1)
+    weight = np.exp(logp - logp.max())
+    weight /= weight.sum()
+    mean = (weight * grid).sum()
+    sd = np.sqrt((weight * (grid - mean) ** 2).sum())
+    assert abs(draws.mean() - mean) < 4 * sd / np.sqrt(500) and abs(draws.std() / sd - 1) < 0.15
+
+
+def test_posterior_of_an_ordered_mixture_finds_the_parts():
+    rng = np.random.default_rng(5)
+    data = np.concatenate([rng.normal(-2, 1, 150), rng.normal(2, 1, 350)])
+    with pm.Model():
+        w = pm.Dirichlet("w", [1.0, 1.0])
+        mu = pm.Normal(
+            "mu", 0, 5, shape=2, transform=pm.distributions.transforms.ordered, initval=[-1.0, 1.0]
+        )
+        pm.NormalMixture("y", w, mu, 1.0, observed=data)
+        post = pm.sample(500, tune=500, chains=2, random_seed=2, progressbar=False).posterior
+    np.testing.assert_allclose(post["mu"].mean(("chain", "draw")), [-2, 2], atol=0.3)
+    np.testing.assert_allclose(post["w"].mean(("chain", "draw")), [0.3, 0.7], atol=0.06)
