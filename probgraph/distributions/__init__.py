@@ -8,6 +8,7 @@ to the real line with it (`transforms.py`).
 
 from probgraph.distributions import (
     areas,
+    autoregressions,
     bounded,
     categorical,
     censored,
@@ -22,6 +23,7 @@ from probgraph.distributions import (
     kronecker,
     matrices,
     mixtures,
+    random_walks,
     real_line,
     simplexes,
     transforms,
@@ -29,6 +31,7 @@ from probgraph.distributions import (
     zero_inflated,
 )
 from probgraph.distributions.areas import *
+from probgraph.distributions.autoregressions import *
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.bounded import *
 from probgraph.distributions.categorical import *
@@ -47,6 +50,7 @@ from probgraph.distributions.matrices import *
 from probgraph.distributions.mixtures import *
 from probgraph.distributions.probabilities import icdf, logccdf, logcdf, logp
 from probgraph.distributions.random_variable import RandomVariable
+from probgraph.distributions.random_walks import *
 from probgraph.distributions.real_line import *
 from probgraph.distributions.simplexes import *
 from probgraph.distributions.truncated import *
@@ -72,6 +76,8 @@ __all__ = [
     *truncated.__all__,
     *censored.__all__,
     *custom.__all__,
+    *random_walks.__all__,
+    *autoregressions.__all__,
     "Distribution",
     "RandomVariable",
     "draw",

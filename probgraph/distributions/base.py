@@ -443,7 +443,8 @@ def _lengths(shape: Any) -> Lengths:
 
 
 def _shown(lengths: Lengths) -> str:
-    return f"({', '.join('?' if n is None else str(n) for n in lengths)})"
+    texts = ["?" if n is None else str(n) for n in lengths]
+    return f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"
 
 
 def _as_shape(size: int | Sequence[int] | None) -> tuple[int, ...]:

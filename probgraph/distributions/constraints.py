@@ -103,6 +103,7 @@ unit = Interval("between 0 and 1, both excluded", 0.0, 1.0, transform=logodds)
 probability = Interval("between 0 and 1", 0.0, 1.0, closed_lower=True, closed_upper=True, transform=logodds)
 # Beyond 2**53 not every integer is a float.
 natural = Interval("an integer, at least 0", 0.0, 2.0**53, closed_lower=True, integers=True)
+integer = Interval("an integer", -(2.0**53), 2.0**53, closed_lower=True, closed_upper=True, integers=True)
 boolean = Interval("0 or 1", 0.0, 1.0, closed_lower=True, closed_upper=True, integers=True)
 real_vector = Each(real, 1)
 real_matrix = Each(real, 2)

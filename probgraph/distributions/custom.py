@@ -10,7 +10,7 @@ import numpy as np
 
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.components import component
-from probgraph.distributions.constraints import Each, Interval, real
+from probgraph.distributions.constraints import Each, integer, real
 from probgraph.distributions.parameters import parameter
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
@@ -18,7 +18,6 @@ from probgraph.engine.ops.shape import zeros
 
 _FUNCTIONS = ("dist", "random", "logp", "logcdf", "support_point", "moment")
 _OTHERS = ("ndim_supp", "ndims_params", "signature", "dtype", "class_name", "shape", "size")
-_integers = Interval("an integer", -(2.0**53), 2.0**53, closed_lower=True, closed_upper=True, integers=True)
 
 
 class CustomDist(Distribution):
@@ -78,7 +77,7 @@ class CustomDist(Distribution):
         own_ranks, rank = _ranks(who, kwargs, len(args))
         self._ranks = dict(zip(self._own, own_ranks, strict=True))
         self._unchecked = []
-        element = _integers if np.dtype(_dtype(kwargs)).kind in "iub" else real
+        element = integer if np.dtype(_dtype(kwargs)).kind in "iub" else real
         self.support = Each(element, rank) if rank else element
         self.batch_shape, self.event_shape = self.lengths(who, self._own)
         self._repeat(who, shape, size)

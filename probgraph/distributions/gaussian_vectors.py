@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +45,13 @@ def whitened(chol: Variable, delta: Variable) -> Variable:
     return rows if delta.ndim == 2 else reshape(rows, [length(delta, i) for i in range(delta.ndim)])
 
 
+def lower_given(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Arguments in which `chol` is lower triangular: with lower=False it was given upper."""
+    if kwargs.get("lower") is False and kwargs.get("chol") is not None:
+        return {**kwargs, "chol": matrix_transpose(as_variable(kwargs["chol"])), "lower": True}
+    return kwargs
+
+
 def log_diagonal(factor: Variable) -> Variable:
     """The log determinant of a triangular matrix with a positive diagonal."""
     return reduce.sum(ew.log(diagonal(factor, axis1=-2, axis2=-1)), axis=-1)
@@ -57,9 +65,7 @@ class _OfCovariance(Distribution):
 
     @classmethod
     def _made(cls, who, args, kwargs):
-        if kwargs.get("lower") is False and kwargs.get("chol") is not None:
-            kwargs["chol"] = matrix_transpose(as_variable(kwargs["chol"]))
-        return super()._made(who, args, kwargs)
+        return super()._made(who, args, lower_given(kwargs))
 
     def event_lengths(self, lengths):
         n, mu = lengths["chol"][-1], lengths["mu"][-1]

@@ -18,8 +18,8 @@ import probgraph.distributions as pd
 from probgraph.distributions import Distribution
 
 mp.mp.dps = 60
-#: files of distributions made of others, which test_combinators.py holds against mpmath
-COMBINATORS = ("mixtures", "truncated", "censored", "custom")
+#: files of distributions made of others, and of series, which have tests of their own
+COMBINATORS = ("mixtures", "truncated", "censored", "custom", "sequences", "random_walks", "autoregressions")
 
 REAL_LINE = (-1e8, -30.0, -1.3, 0.0, 1e-10, 0.3, 2.0, 50.0, 1e8)
 HALF_LINE = (1e-300, 1e-8, 0.2, 1.0, 7.5, 300.0, 1e6)

@@ -69,7 +69,7 @@ def test_shape_is_the_whole_and_size_the_batch():
     assert Ball.dist(np.zeros(3), 1, shape=(2, 3)).batch_shape == (2,)
     assert Ball.dist(np.zeros(3), 1, size=(2, 5)).shape == (2, 5, 3)
     assert Normal.dist(0, 1, size=4).shape == (4,) == Normal.dist(0, 1, shape=4).shape
-    with pytest.raises(ValueError, match=r"shape \(2, 4\) has to end in the event's \(3\)"):
+    with pytest.raises(ValueError, match=r"shape \(2, 4\) has to end in the event's \(3,\)"):
         Ball.dist(np.zeros(3), 1, shape=(2, 4))
     with pytest.raises(ValueError, match="two ways to say the same"):
         Normal.dist(0, 1, shape=3, size=3)
