@@ -73,7 +73,7 @@ def test_shape_is_the_whole_and_size_the_batch():
         Ball.dist(np.zeros(3), 1, shape=(2, 4))
     with pytest.raises(ValueError, match="two ways to say the same"):
         Normal.dist(0, 1, shape=3, size=3)
-    with pytest.raises(ValueError, match=r"sigma has shape \(2\), which does not broadcast to \(4, 3\)"):
+    with pytest.raises(ValueError, match=r"sigma has shape \(2,\), which does not broadcast to \(4, 3\)"):
         Ball.dist(np.zeros(3), [1, 2], size=4)
 
 
