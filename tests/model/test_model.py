@@ -69,7 +69,7 @@ def test_dims_give_the_shape_and_are_checked():
         (
             lambda: pg.Normal("x", np.zeros(2), 1, dims="column"),
             ValueError,
-            r"mu has shape \(2\).*broadcast to \(3,\)",
+            r"mu has shape \(2,\).*broadcast to \(3,\)",
         ),
         (
             lambda: pg.Normal("x", shape=2, dims="column"),
