@@ -9,19 +9,19 @@ from typing import Any, Self
 
 import numpy as np
 
+from probgraph.distributions.components import evaluated
 from probgraph.distributions.constraints import Each, nonnegative, positive, probability, real
 from probgraph.distributions.folding import folded
 from probgraph.distributions.parameters import Alternative, parameter
 from probgraph.distributions.real_line import Normal
 from probgraph.distributions.sequences import Sequence
 from probgraph.distributions.special import LOG_TWO_PI, or_infinite
-from probgraph.engine.graph import Constant, FunctionGraph, Variable
+from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops import reduce
 from probgraph.engine.ops.index import get_item
 from probgraph.engine.ops.shape import expand_dims, join, moveaxis, zeros
-from probgraph.engine.run_graph import numpy_function
 from probgraph.engine.scanning import scan
 from probgraph.engine.types import TensorType
 
@@ -79,8 +79,8 @@ class AR(Sequence):
             )
         self._unchecked += [reduce.all(c, axis=-1) if c.ndim else c for c in self.init_dist._unchecked]
 
-    def batch_of_component(self, name, batch):
-        return batch if self.init_dist.event_ndim else batch[:-1]
+    def extra_axes(self, name):
+        return 0 if self.init_dist.event_ndim else 1
 
     def _coefficients(self) -> tuple[Variable | None, list[Variable]]:
         """The constant, and the coefficient of one step back, two, ..., each with an axis for time."""
@@ -246,14 +246,13 @@ class EulerMaruyama(Sequence):
         return self.init_dist.logp(get_item(x, (Ellipsis, 0))) - 0.5 * steps
 
     def draw(self, rng, size, **values):
-        x = Variable(TensorType("float64", (None,) * (len(size) + 1)), "x")
-        known = {v: values[n] for n, v in self._own.items() if not isinstance(v, Constant)}
+        x = Variable(TensorType("float64", (None,) * (len(self.batch_shape) + 1)), "x")
         both = [v + ew.zeros_like(x) for v in self._drift_and_diffusion(x)]
-        run = numpy_function(FunctionGraph([x, *known], both))
+        run = evaluated(self, values, x, both)
         now = np.asarray(self.draw_component(rng, "init_dist", values, size), "float64")
         path = [now]
         for _ in range(self.event_shape[0] - 1):
-            drift, diffusion = (np.asarray(v)[..., 0] for v in run([now[..., None], *known.values()]))
+            drift, diffusion = (np.asarray(v)[..., 0] for v in run(now[..., None]))
             now = now + self.dt * drift + np.sqrt(self.dt) * diffusion * rng.standard_normal(size)
             path.append(now)
         return np.stack(path, axis=-1)

@@ -207,9 +207,13 @@ class Distribution:
         shape = tuple(p if n is None else n for n, p in zip(self.shape, present, strict=True))
         return shape[: len(self.batch_shape)], shape[len(self.batch_shape) :]
 
+    def extra_axes(self, name: str) -> int:
+        """How many axes the draws of a component have behind those of this distribution's batch: times, or places."""
+        return 0
+
     def batch_of_component(self, name: str, batch: Any) -> Any:
-        """The part of a component's batch shape that is this distribution's too: all of it, as a rule."""
-        return batch
+        """The part of a component's batch shape that is this distribution's too."""
+        return batch[: max(len(batch) - self.extra_axes(name), 0)]
 
     def _batch_of(self, name: str, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         """The shape of a parameter without its event's axes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,12 @@ from probgraph.distributions.folding import folded
 from probgraph.distributions.random_variable import RandomVariable
 from probgraph.distributions.transform import Transform
 from probgraph.distributions.transforms import Interval as IntervalTransform
-from probgraph.engine.graph import Constant, FunctionGraph, Variable
+from probgraph.engine.graph import Constant, FunctionGraph, Variable, rebuild
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.run_graph import numpy_function
+from probgraph.engine.types import TensorType
+from probgraph.engine.vectorize import vectorize_graph
 
 #: a bound that may also be absent
 extended = Interval(
@@ -97,8 +99,34 @@ def log_difference(a: Variable, b: Variable) -> Variable:
 
 def evaluated(
     dist: Distribution, values: Mapping[str, np.ndarray], x: Variable, outputs: Sequence[Variable]
-) -> Any:
-    """A NumPy function of x: the values of graphs of x, the distribution's parameters being `values`."""
-    known = {v: values[name] for name, v in dist.parameters.items() if not isinstance(v, Constant)}
-    run = numpy_function(FunctionGraph([x, *known], outputs))
-    return lambda at: run([at, *known.values()])
+) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """A NumPy function of x: the values of graphs of x, the distribution's parameters being `values`.
+
+    x may be given with more axes in front than the variable has; parameters too, as `many_draws` hands them over.
+    """
+    known = {
+        v: np.asarray(values[name]) for name, v in dist.parameters.items() if not isinstance(v, Constant)
+    }
+
+    def run(at: np.ndarray) -> list[np.ndarray]:
+        lead = max(at.ndim - x.ndim, 0)
+        arrays = {v: _without_padding(value, v.ndim, lead) for v, value in known.items()}
+        arrays[x] = at
+        roots = {v: Variable(TensorType(v.dtype, (None,) * a.ndim), v.name) for v, a in arrays.items()}
+        raised = {v: root for v, root in roots.items() if root.ndim != v.ndim}
+        key = tuple(root.ndim for root in roots.values())
+        if key not in made:
+            graphs = vectorize_graph(list(outputs), raised) if raised else list(outputs)
+            graphs = rebuild(graphs, {v: root for v, root in roots.items() if v not in raised})
+            made[key] = list(roots.values()), numpy_function(FunctionGraph(list(roots.values()), graphs))
+        return made[key][1](list(arrays.values()))
+
+    made: dict[tuple[int, ...], Any] = {}
+    return run
+
+
+def _without_padding(value: np.ndarray, own: int, lead: int) -> np.ndarray:
+    """A parameter of `own` axes for many draws: without the axes of length 1 between those of the draws and its own."""
+    if value.ndim <= own:
+        return value
+    return value.reshape(*value.shape[:lead], *value.shape[value.ndim - own :])

@@ -142,6 +142,9 @@ class LKJCholeskyCov(Distribution):
     def event_lengths(self, lengths):
         return (self.n * (self.n + 1) // 2,)
 
+    def extra_axes(self, name):
+        return 1  # the rows
+
     def density(self, x):
         rows = expand_packed_triangular(self.n, x)
         # By the greatest of a row, lest squares overflow or vanish; what it is does not matter to the result.
@@ -157,9 +160,7 @@ class LKJCholeskyCov(Distribution):
 
     def draw(self, rng, size, eta, **sd):
         factor = draw_correlation_factor(rng, size, self.n, eta)
-        each = () if self.sd_dist.shape == (self.n,) else (self.n,)
-        stds = self.draw_component(rng, "sd_dist", sd, (*size, *each))
-        stds = stds.reshape((*size, self.n))
+        stds = self.draw_component(rng, "sd_dist", sd, (*size, self.n))
         return (stds[..., None] * factor)[(..., *np.tril_indices(self.n))]
 
     def point(self):

@@ -166,8 +166,13 @@ class KroneckerNormal(Distribution):
             if f"chol_{i}" in matrices:
                 root = matrices[f"chol_{i}"]
             else:
-                root = matrices[f"eigenvectors_{i}"] * np.sqrt(matrices[f"eigenvalues_{i}"])
-            grid = np.moveaxis(np.moveaxis(grid, i - count, -1) @ root.T, -1, i - count)
+                root = matrices[f"eigenvectors_{i}"] * np.sqrt(matrices[f"eigenvalues_{i}"])[..., None, :]
+            # Behind the batch, which matrices may have too, are the other sides: (..., others, 1, side).
+            turned = np.swapaxes(root, -1, -2).reshape(
+                *root.shape[:-2], *(1,) * (count - 1), *root.shape[-2:]
+            )
+            along = np.moveaxis(grid, i - count, -1)[..., None, :] @ turned
+            grid = np.moveaxis(along[..., 0, :], -1, i - count)
         noise = 0.0 if self.noiseless else np.asarray(sigma)[..., None] * rng.standard_normal((*size, n))
         return mu + grid.reshape((*size, n)) + noise
 

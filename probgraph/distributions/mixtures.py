@@ -81,8 +81,8 @@ class Mixture(Distribution):
             else condition
         )
 
-    def batch_of_component(self, name, batch):
-        return batch if isinstance(getattr(self, "inner", None), list) or not batch else batch[:-1]
+    def extra_axes(self, name):
+        return 1 if self._single else 0
 
     def event_lengths(self, lengths):
         first = self.inner if self._single else self.inner[0]

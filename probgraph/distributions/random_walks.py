@@ -102,8 +102,8 @@ class RandomWalk(_Walk):
         self.innovation = component("RandomWalk", "innovation_dist", self.innovation_dist)
         self._live_on()
 
-    def batch_of_component(self, name, batch):
-        return batch[:-1] if name == "innovation_dist" else batch
+    def extra_axes(self, name):
+        return 1 if name == "innovation_dist" else 0
 
     def draw_steps(self, rng, size, values):
         return self.draw_component(rng, "innovation_dist", values, size)

@@ -110,7 +110,7 @@ class Truncated(Distribution):
 
     def _by_bisection(self, rng, size, lower, upper, values):
         """The least number at which the probability so far reaches a uniform share, taken from the nearer tail."""
-        x = Variable(TensorType("float64", (None,) * len(size)), "x")
+        x = Variable(TensorType("float64", (None,) * len(self.batch_shape)), "x")
         tails = evaluated(self.dist, values, x, [self.dist.logcdf(x), self.dist.logccdf(x)])
         support = self.dist.support
         before, last = (np.ceil(lower) - 1, np.floor(upper)) if self.discrete else (lower, upper)
@@ -159,9 +159,9 @@ def _text(bound: Variable) -> str:
 
 def _bounds(support, values, dist, size):
     """The bounds of a support as arrays."""
-    x = Variable(TensorType("float64", ()), "x")
-    graphs = [as_variable(support.lower), as_variable(support.upper)]
-    return [np.broadcast_to(np.asarray(b, "float64"), size) for b in evaluated(dist, values, x, graphs)(0.0)]
+    x = Variable(TensorType("float64", (None,) * len(dist.batch_shape)), "x")
+    graphs = [ew.zeros_like(x) + bound for bound in (support.lower, support.upper)]
+    return [np.broadcast_to(b, size) for b in evaluated(dist, values, x, graphs)(np.zeros(size))]
 
 
 def _order(x: np.ndarray) -> np.ndarray:
