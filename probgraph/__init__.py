@@ -14,9 +14,10 @@ from typing import Any
 # ruff: noqa: F403  whatever distributions there are
 from probgraph import distributions, math
 from probgraph.distributions import *
-from probgraph.log_likelihood import compute_log_likelihood
+from probgraph.log_likelihood import compute_deterministics, compute_log_likelihood, compute_log_prior
 from probgraph.map import MAP, find_MAP
 from probgraph.model import Data, Deterministic, Model, Potential, modelcontext, set_data
+from probgraph.predictive import sample_posterior_predictive, sample_prior_predictive
 from probgraph.sampling import sample
 
 __all__ = [
@@ -26,11 +27,15 @@ __all__ = [
     "Deterministic",
     "Model",
     "Potential",
+    "compute_deterministics",
     "compute_log_likelihood",
+    "compute_log_prior",
     "find_MAP",
     "math",
     "modelcontext",
     "sample",
+    "sample_posterior_predictive",
+    "sample_prior_predictive",
     "set_data",
 ]
 

@@ -66,7 +66,10 @@ class Progress:
             self._show(chains, time.monotonic() - self.started)
 
     def _show(self, chains: Sequence[ChainStatus], seconds: float) -> None:
-        lines = describe(chains, seconds)
+        self.write(describe(chains, seconds))
+
+    def write(self, lines: Sequence[str]) -> None:
+        """These lines in the place of those shown before; in a pipe the last of them."""
         if self.on_terminal:
             width = shutil.get_terminal_size().columns - 1
             up = f"\x1b[{self.lines_shown}A" if self.lines_shown else ""
@@ -79,6 +82,38 @@ class Progress:
             self.stream.flush()
         except (OSError, ValueError):
             self.due = float("inf")  # a closed stream must not end the run
+
+
+class Bar:
+    """How much of one piece of work is done, a line that renews itself; silent for a second, or without `shown`.
+
+    with Bar("Drawing y", 4000) as bar:
+        bar.update(100)
+    """
+
+    def __init__(self, what: str, total: int, shown: bool = True, stream: TextIO | None = None):
+        self.what, self.total, self.shown = what, total, shown
+        self.progress = Progress(stream)
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """The last line is there already."""
+
+    def update(self, done: int) -> None:
+        """Show that so much is done, if it is time to."""
+        now = time.monotonic()
+        last = done >= self.total and self.progress.lines_shown
+        if self.shown and (self.progress.is_due or last):
+            self.progress.due = now + self.progress.interval
+            seconds = now - self.progress.started
+            left = (
+                "done"
+                if done >= self.total
+                else f"about {_duration(seconds * (self.total - done) / done)} left"
+            )
+            self.progress.write([f"{self.what}: {done:,} of {self.total:,} in {_duration(seconds)}, {left}"])
 
 
 def describe(chains: Sequence[ChainStatus], seconds: float) -> list[str]:

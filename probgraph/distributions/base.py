@@ -383,13 +383,17 @@ class Distribution:
         """Draws of shape (*size, *shape) given the values of `parameters`."""
         return np.asarray(self.draw(rng, (*size, *self._batch_of_values(values)), **values))
 
-    def _batch_of_values(self, values: Mapping[str, np.ndarray]) -> tuple[int, ...]:
+    def _batch_of_values(
+        self, values: Mapping[str, np.ndarray], repeated: Lengths | None = None
+    ) -> tuple[int, ...]:
+        """The batch's shape for these values; `repeated` is what `shape=` said, if not what it says now."""
+        repeated = self.batch_shape if repeated is None else repeated
         own = [self._batch_of(name, v.shape) for name, v in values.items() if "." not in name]
         inner = [
             self.batch_of_component(name, c._batch_of_values(own_of(name, values)))
             for name, c in self.components.items()
         ]
-        return np.broadcast_shapes(*own, *inner, tuple(1 if n is None else n for n in self.batch_shape))
+        return np.broadcast_shapes(*own, *inner, tuple(1 if n is None else n for n in repeated))
 
     def support_point(self) -> Variable:
         """`point()` broadcast to the distribution's shape, which must be known."""

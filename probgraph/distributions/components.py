@@ -112,16 +112,17 @@ def evaluated(
         lead = max(at.ndim - x.ndim, 0)
         arrays = {v: _without_padding(value, v.ndim, lead) for v, value in known.items()}
         arrays[x] = at
-        roots = {v: Variable(TensorType(v.dtype, (None,) * a.ndim), v.name) for v, a in arrays.items()}
+        types = {v: TensorType(v.dtype, [1 if n == 1 else None for n in a.shape]) for v, a in arrays.items()}
+        roots = {v: Variable(kind, v.name) for v, kind in types.items()}
         raised = {v: root for v, root in roots.items() if root.ndim != v.ndim}
-        key = tuple(root.ndim for root in roots.values())
+        key = tuple(types.values())
         if key not in made:
             graphs = vectorize_graph(list(outputs), raised) if raised else list(outputs)
             graphs = rebuild(graphs, {v: root for v, root in roots.items() if v not in raised})
             made[key] = list(roots.values()), numpy_function(FunctionGraph(list(roots.values()), graphs))
         return made[key][1](list(arrays.values()))
 
-    made: dict[tuple[int, ...], Any] = {}
+    made: dict[tuple[TensorType, ...], Any] = {}
     return run
 
 

@@ -6,18 +6,31 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from probgraph.distributions.base import Distribution, own_of
+from probgraph.distributions.base import Distribution, Lengths, own_of
+
+
+def batch_for(
+    distribution: Distribution, values: Mapping[str, np.ndarray], repeated: Lengths
+) -> tuple[int, ...]:
+    """The batch's shape for values as `draw_for_each` takes them; `repeated` is what else is known of it."""
+    one = {name: np.broadcast_to(0.0, _own_shape(distribution, name, v)) for name, v in values.items()}
+    return distribution._batch_of_values(one, repeated)
 
 
 def draw_for_each(
-    distribution: Distribution, rng: np.random.Generator, values: Mapping[str, np.ndarray], count: int
+    distribution: Distribution,
+    rng: np.random.Generator,
+    values: Mapping[str, np.ndarray],
+    count: int,
+    batch: tuple[int, ...] | None = None,
 ) -> np.ndarray:
     """Draws (count, *shape), the k-th for the k-th values of the parameters.
 
     `values` are those of `parameters`, each of shape (count, *its own), or its own where it is always the same.
+    `batch` is the batch's shape, that of the distribution with these values if not said.
     """
-    one = {name: np.broadcast_to(0.0, _own_shape(distribution, name, v)) for name, v in values.items()}
-    batch = distribution._batch_of_values(one)
+    if batch is None:
+        batch = batch_for(distribution, values, distribution.batch_shape)
     spread = _spread(distribution, values, len(batch))
     return np.asarray(distribution.draw(rng, (count, *batch), **spread))
 

@@ -1,0 +1,262 @@
+"""Draws forward from models: from priors, given a posterior, for new data; and densities of draws that are there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats as st
+
+import probgraph as pm
+
+RNG = np.random.default_rng(11)
+X = RNG.normal(size=40)
+Y = 1.0 + 2.0 * X + RNG.normal(size=40)
+GROUP = np.arange(40) % 3
+
+
+def grouped():
+    with pm.Model(coords={"group": list("abc"), "row": np.arange(40)}) as model:
+        pm.Data("x", X, dims="row")
+        mu = pm.Normal("mu", 1.0, 2.0)
+        a = pm.Normal("a", mu, 0.5, dims="group")
+        slope = pm.Normal("slope", 0.0, 1.0)
+        sigma = pm.HalfNormal("sigma", 1.0)
+        eta = pm.Deterministic("eta", a[GROUP] + slope * X, dims="row")
+        pm.Normal("y", eta, sigma, observed=Y, dims="row")
+        pm.Bernoulli("above", logit_p=eta, observed=Y > 1, dims="row")
+    return model
+
+
+MODEL = grouped()
+with MODEL:
+    IDATA = pm.sample(300, tune=300, chains=2, random_seed=3, progressbar=False)
+
+
+def groups_of(idata):
+    return set(idata.groups()) if callable(idata.groups) else set(idata.children)
+
+
+def test_the_prior_has_the_moments_of_the_model():
+    with MODEL:
+        prior = pm.sample_prior_predictive(4000, random_seed=1)
+        again = pm.sample_prior_predictive(4000, random_seed=1)
+        other = pm.sample_prior_predictive(4000, random_seed=2)
+    assert groups_of(prior) == {"prior", "prior_predictive", "observed_data", "constant_data"}
+    assert prior["prior"]["a"].dims == ("chain", "draw", "group") and prior["prior"]["a"].shape == (
+        1,
+        4000,
+        3,
+    )
+    assert list(prior["prior_predictive"]["y"].coords["row"].values) == list(range(40))
+    a, mu = prior["prior"]["a"].values[0], prior["prior"]["mu"].values[0]
+    assert st.kstest((a - mu[:, None])[:, 0] / 0.5, "norm").pvalue > 1e-3
+    np.testing.assert_allclose(np.cov(a.T), 4 + 0.25 * np.eye(3), atol=0.35)
+    eta, y, sigma = (
+        prior[g][n].values[0] for g, n in (("prior", "eta"), ("prior_predictive", "y"), ("prior", "sigma"))
+    )
+    np.testing.assert_allclose(
+        eta, a[:, GROUP] + prior["prior"]["slope"].values[0][:, None] * X, rtol=1e-12, atol=1e-14
+    )
+    assert st.kstest(((y - eta) / sigma[:, None])[:, 7], "norm").pvalue > 1e-3
+    above = prior["prior_predictive"]["above"].values[0]
+    np.testing.assert_allclose(above.mean(0), (1 / (1 + np.exp(-eta))).mean(0), atol=0.03)
+    np.testing.assert_array_equal(
+        prior["prior_predictive"]["y"].values, again["prior_predictive"]["y"].values
+    )
+    assert (prior["prior"]["mu"].values != other["prior"]["mu"].values).all()
+
+
+def test_var_names_and_plain_arrays():
+    with MODEL:
+        arrays = pm.sample_prior_predictive(
+            samples=7, var_names=["y", "eta"], random_seed=1, return_inferencedata=False
+        )
+        assert {n: a.shape for n, a in arrays.items()} == {"y": (7, 40), "eta": (7, 40)}
+        with pytest.raises(
+            KeyError, match="sample_prior_predictive: 'z' is no variable of the model to draw; those are"
+        ):
+            pm.sample_prior_predictive(var_names="z")
+        with pytest.raises(ValueError, match="draws is 0; at least one is needed"):
+            pm.sample_prior_predictive(0)
+        with pytest.raises(TypeError, match="idata_kwargs: 'x' is no option"):
+            pm.sample_prior_predictive(3, idata_kwargs={"x": 1})
+    with pytest.raises(TypeError, match=r"sample_prior_predictive\(\)"):
+        pm.sample_prior_predictive()
+
+
+def test_the_posterior_predictive_goes_with_each_draw():
+    with MODEL:
+        more = pm.sample_posterior_predictive(IDATA, random_seed=1, progressbar=False)
+    assert groups_of(more) == {"posterior_predictive", "observed_data", "constant_data"}
+    y = more["posterior_predictive"]["y"]
+    assert y.dims == ("chain", "draw", "row") and y.shape == (2, 300, 40)
+    sigma = IDATA["posterior"]["sigma"].values[..., None]
+    noise = (y.values - IDATA["posterior"]["eta"].values) / sigma
+    assert st.kstest(noise[..., ::7].ravel(), "norm").pvalue > 1e-3
+    with MODEL:
+        again = pm.sample_posterior_predictive(
+            {n: IDATA["posterior"][n].values for n in ("a", "slope", "sigma")},
+            var_names=["y"],
+            random_seed=1,
+            progressbar=False,
+            return_inferencedata=False,
+        )
+    assert list(again) == ["y"] and again["y"].shape == (2, 300, 40)
+
+
+def test_what_the_trace_lacks_is_drawn_and_what_is_named_too():
+    with MODEL:
+        drawn = pm.sample_posterior_predictive(
+            IDATA, var_names=["a", "eta"], random_seed=5, progressbar=False, return_inferencedata=False
+        )
+    mu, slope = (IDATA["posterior"][n].values for n in ("mu", "slope"))
+    assert st.kstest(((drawn["a"] - mu[..., None]) / 0.5)[..., 1].ravel(), "norm").pvalue > 1e-3
+    np.testing.assert_allclose(
+        drawn["eta"], drawn["a"][..., GROUP] + slope[..., None] * X, rtol=1e-12, atol=1e-14
+    )
+    trace = {n: IDATA["posterior"][n].values for n in ("a", "slope")}
+    with MODEL:
+        new = pm.sample_posterior_predictive(
+            trace, var_names=["sigma"], random_seed=5, progressbar=False, return_inferencedata=False
+        )
+    assert st.kstest(new["sigma"].ravel(), st.halfnorm.cdf).pvalue > 1e-3
+
+
+def test_extending_and_its_errors():
+    with MODEL:
+        result = pm.sample(20, tune=50, chains=1, random_seed=1, progressbar=False)
+        same = pm.sample_posterior_predictive(
+            result, extend_inferencedata=True, progressbar=False, random_seed=1
+        )
+        assert same is result and {"posterior", "posterior_predictive"} <= groups_of(result)
+        pm.sample_posterior_predictive(result, extend_inferencedata=True, progressbar=False, random_seed=1)
+        with pytest.raises(KeyError, match="the trace has no group 'posterior'; it has prior"):
+            pm.sample_posterior_predictive(pm.sample_prior_predictive(3, random_seed=1), progressbar=False)
+        with pytest.raises(TypeError, match="the trace is a int; it must be what sample"):
+            pm.sample_posterior_predictive(3, progressbar=False)
+        with pytest.raises(ValueError, match=r"a has shape \(2,\) in the trace and \(3,\) in the model"):
+            pm.sample_posterior_predictive(
+                {"a": np.zeros((1, 5, 2)), "slope": np.zeros((1, 5))}, progressbar=False
+            )
+    with pm.Model():
+        pm.Normal("z")
+        with pytest.raises(
+            ValueError, match="the model has no observed variables; say which to draw with var_names="
+        ):
+            pm.sample_posterior_predictive({"z": np.zeros((1, 5))}, progressbar=False)
+
+
+def test_new_predictors_and_new_lengths():
+    with pm.Model(coords={"row": np.arange(40)}) as model:
+        x = pm.Data("x", X, dims="row")
+        slope = pm.Normal("slope", 0.0, 1.0)
+        pm.Normal("y", slope * x, 1e-6, observed=Y, dims="row")
+        pm.Normal("same", slope, 1.0, observed=Y)
+    trace = {"slope": np.linspace(-1, 1, 10).reshape(2, 5)}
+    with model:
+        before = pm.sample_posterior_predictive(trace, progressbar=False, random_seed=1)
+        assert before["posterior_predictive"]["same"].shape == (2, 5, 40)
+        pm.set_data({"x": [0.0, 1.0, 10.0]}, coords={"row": [100, 101, 102]})
+        after = pm.sample_posterior_predictive(
+            trace, var_names=["y"], predictions=True, progressbar=False, random_seed=1
+        )
+    assert groups_of(after) == {"predictions", "predictions_constant_data"}
+    y = after["predictions"]["y"]
+    assert list(y.coords["row"].values) == [100, 101, 102]
+    np.testing.assert_allclose(y.values, trace["slope"][..., None] * np.array([0.0, 1.0, 10.0]), atol=1e-5)
+    with pm.Model() as model:
+        x = pm.Data("x", X)
+        slope = pm.Normal("slope", 0.0, 1.0)
+        pm.Normal("y", slope * x, 1.0, observed=Y)
+        x.set_value([1.0, 2.0])
+        without_dims = pm.sample_posterior_predictive(
+            trace, progressbar=False, return_inferencedata=False, random_seed=1
+        )
+    assert without_dims["y"].shape == (2, 5, 2)
+    with pm.Model(coords={"row": np.arange(40)}):
+        x = pm.Data("x", X)
+        slope = pm.Normal("slope", 0.0, 1.0)
+        pm.Normal("y", slope * x, 1.0, observed=Y, dims="row")
+        x.set_value([1.0, 2.0])
+        with pytest.raises(
+            ValueError, match=r"y: its parameters have length 2 along axis 0, its dim 'row' has 40: set_data"
+        ):
+            pm.sample_posterior_predictive(trace, progressbar=False)
+
+
+def test_distributions_of_every_kind_in_one_model():
+    with pm.Model() as model:
+        w = pm.Dirichlet("w", [1.0, 1.0])
+        m = pm.Normal("m", [0.0, 50.0], 1.0, shape=2)
+        chol, *_ = pm.LKJCholeskyCov("chol", eta=2, n=2, sd_dist=pm.Exponential.dist([1.0, 2.0]))
+        pm.MvNormal("v", m, chol=chol, observed=np.zeros((5, 2)))
+        pm.NormalMixture("mix", w, m, 1.0, observed=np.zeros(4))
+        pm.Censored("c", pm.Normal.dist(m[0], 1.0), upper=1.0, observed=np.ones(3))
+        pm.Truncated("t", pm.Normal.dist(m[1], 1.0), lower=m[1], observed=np.full(3, 90.0))
+        pm.GaussianRandomWalk(
+            "walk", sigma=pm.math.exp(m[0]), init_dist=pm.Normal.dist(m[1], 1.0), observed=np.zeros(6)
+        )
+        pm.Categorical("k", p=w, observed=[0, 1, 1])
+        prior = pm.sample_prior_predictive(200, random_seed=1, return_inferencedata=False)
+    shapes = {n: a.shape for n, a in prior.items()}
+    expected = {"v": (5, 2), "mix": (4,), "c": (3,), "t": (3,), "walk": (6,), "k": (3,)}
+    assert {n: shapes[n] for n in expected} == {n: (200, *s) for n, s in expected.items()}
+    m0, m1 = prior["m"].T
+    assert prior["c"].max() == 1.0 and (prior["t"] >= m1[:, None]).all()
+    nearest = np.minimum(abs(prior["mix"] - m0[:, None]), abs(prior["mix"] - m1[:, None]))
+    assert nearest.max() < 6 and abs(prior["walk"][:, 0] - m1).max() < 6
+    share = (abs(prior["mix"] - m1[:, None]) < 6).mean()
+    assert abs(share - prior["w"][:, 1].mean()) < 0.06
+    assert st.pearsonr(prior["k"].mean(1), prior["w"][:, 1]).statistic > 0.5
+    assert model is not None
+
+
+def test_many_draws_in_chunks_are_the_same_shape(monkeypatch):
+    monkeypatch.setattr("probgraph.predictive.CHUNK", 1000)
+    with MODEL:
+        y = pm.sample_posterior_predictive(IDATA, random_seed=1, progressbar=False)["posterior_predictive"][
+            "y"
+        ].values
+    noise = (y - IDATA["posterior"]["eta"].values) / IDATA["posterior"]["sigma"].values[..., None]
+    assert st.kstest(noise[..., ::7].ravel(), "norm").pvalue > 1e-3
+
+
+def test_log_densities_of_draws(monkeypatch):
+    monkeypatch.setattr("probgraph.log_likelihood.CHUNK", 4000)
+    post = IDATA["posterior"]
+    with MODEL:
+        prior = pm.compute_log_prior(IDATA, extend_inferencedata=False)
+        likelihood = pm.compute_log_likelihood(IDATA, extend_inferencedata=False)
+        one = pm.compute_log_prior(IDATA, var_names="sigma", extend_inferencedata=False)
+    expected = {
+        "mu": st.norm.logpdf(post["mu"].values, 1, 2),
+        "a": st.norm.logpdf(post["a"].values, post["mu"].values[..., None], 0.5),
+        "slope": st.norm.logpdf(post["slope"].values),
+        "sigma": st.halfnorm.logpdf(post["sigma"].values),
+    }
+    for name, values in expected.items():
+        np.testing.assert_allclose(prior[name].values, values, rtol=1e-10, err_msg=name)
+    assert list(one.data_vars) == ["sigma"] and prior["a"].dims == ("chain", "draw", "group")
+    eta = post["eta"].values
+    np.testing.assert_allclose(
+        likelihood["y"].values, st.norm.logpdf(Y, eta, post["sigma"].values[..., None]), rtol=1e-10
+    )
+    with MODEL, pytest.raises(KeyError, match="compute_log_prior: 'y' is no free variable"):
+        pm.compute_log_prior(IDATA, var_names="y")
+
+
+def test_deterministics_of_draws():
+    post = IDATA["posterior"]
+    with MODEL:
+        alone = pm.compute_deterministics(post)
+        merged = pm.compute_deterministics(
+            post[["mu", "a", "slope", "sigma"]] if hasattr(post, "keys") else post, merge_dataset=True
+        )
+        with pytest.raises(KeyError, match="compute_deterministics: 'y' is no Deterministic; those are eta"):
+            pm.compute_deterministics(post, var_names=["y"])
+    np.testing.assert_array_equal(alone["eta"].values, post["eta"].values)
+    assert list(alone.data_vars) == ["eta"] and {"eta", "mu"} <= set(merged.data_vars)
+    with pm.Model():
+        pm.Normal("z")
+        with pytest.raises(ValueError, match="the model has no Deterministics"):
+            pm.compute_deterministics({"z": np.zeros((1, 4))})
