@@ -112,7 +112,7 @@ def compute_deterministics(
     terms = {n: known[n] for n in names}
     group = _group(who, "posterior", model, dataset, terms, sample_dims, progressbar)["posterior"]
     group = group.to_dataset() if hasattr(group, "subtree") else group
-    return posterior_dataset(who, dataset).merge(group) if merge_dataset else group
+    return posterior_dataset(who, dataset).assign(group.data_vars) if merge_dataset else group
 
 
 def _added(

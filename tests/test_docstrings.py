@@ -27,6 +27,12 @@ MODULES = [
     "probgraph.distributions.counts",
     "probgraph.distributions.categorical",
     "probgraph.distributions.zero_inflated",
+    "probgraph.distributions.mixtures",
+    "probgraph.distributions.truncated",
+    "probgraph.distributions.censored",
+    "probgraph.distributions.custom",
+    "probgraph.distributions.random_walks",
+    "probgraph.distributions.autoregressions",
     "probgraph.distributions.drawing",
     "probgraph.distributions.probabilities",
     "probgraph.log_likelihood",
@@ -34,6 +40,7 @@ MODULES = [
     "probgraph.model.data",
     "probgraph.model.deterministic",
     "probgraph.model.model",
+    "probgraph.predictive",
     "probgraph.sampling",
 ]
 
@@ -43,7 +50,9 @@ def test_examples_run(name):
     module = importlib.import_module(name)
     names = {n: getattr(pg, n) for n in pg.__all__} | {"np": np}
     with pg.Model() as model:
-        pg.Normal("y", pg.Normal("mu"), 1, observed=[1.0])
+        mu = pg.Normal("mu")
+        pg.Deterministic("twice", 2 * mu)
+        pg.Normal("y", mu, 1, observed=[1.0])
         names |= {"model": model, "idata": pg.sample(5, tune=5, chains=1, random_seed=1, progressbar=False)}
     finder = doctest.DocTestFinder(exclude_empty=True)
     tests = [t for t in finder.find(module, globs=names | vars(module)) if t.examples]

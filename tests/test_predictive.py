@@ -249,9 +249,7 @@ def test_deterministics_of_draws():
     post = IDATA["posterior"]
     with MODEL:
         alone = pm.compute_deterministics(post)
-        merged = pm.compute_deterministics(
-            post[["mu", "a", "slope", "sigma"]] if hasattr(post, "keys") else post, merge_dataset=True
-        )
+        merged = pm.compute_deterministics(post, merge_dataset=True)
         with pytest.raises(KeyError, match="compute_deterministics: 'y' is no Deterministic; those are eta"):
             pm.compute_deterministics(post, var_names=["y"])
     np.testing.assert_array_equal(alone["eta"].values, post["eta"].values)

@@ -142,7 +142,7 @@ class GARCH11(Sequence):
 
     >>> garch = GARCH11.dist(omega=0.1, alpha_1=0.2, beta_1=0.5, initial_vol=1.0, steps=1)
     >>> garch.logp([0.0, 0.5]).eval()
-    array(-1.79079812)
+    array(-1.79079759)
     """
 
     params = {"omega": positive, "alpha_1": probability, "beta_1": probability, "initial_vol": nonnegative}

@@ -27,7 +27,7 @@ class Mixture(Distribution):
     Frühwirth-Schnatter, Finite Mixture and Markov Switching Models (2006).
 
     >>> Mixture.dist(w=[0.3, 0.7], comp_dists=[Normal.dist(0.0, 1.0), Normal.dist(5.0, 2.0)]).logp(0.0).eval()
-    array(-2.02719095)
+    array(-2.07292212)
     """
 
     params = {"w": simplex}
@@ -159,7 +159,7 @@ class NormalMixture(Mixture):
     w (..., K) has the sum 1; mu (..., K) is any, sigma (..., K), or tau = 1 / sigma², positive.
 
     >>> NormalMixture.dist(w=[0.3, 0.7], mu=[0.0, 5.0], sigma=[1.0, 2.0]).logp(0.0).eval()
-    array(-2.02719095)
+    array(-2.07292212)
     """
 
     params = {"w": simplex, "mu": Each(real), "sigma": Each(positive)}

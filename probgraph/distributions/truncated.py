@@ -34,7 +34,7 @@ class Truncated(Distribution):
     `max_n_steps` bounds the rounds of rejection by which distributions without logcdf are drawn from.
 
     >>> Truncated.dist(Exponential.dist(1.0), upper=1.0).logp(0.5).eval()
-    array(-0.04132455)
+    array(-0.04132485)
     """
 
     params = {"lower": extended, "upper": extended}
