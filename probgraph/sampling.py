@@ -45,6 +45,8 @@ def sample(
     random_seed: RandomSeed = None,
     target_accept: float = 0.8,
     max_treedepth: int = 10,
+    metric: str = "auto",
+    step_jitter: float = 0.0,
     progressbar: bool = True,
     initvals: Initvals = None,
     init: str = "jitter+adapt_diag",
@@ -72,6 +74,12 @@ def sample(
         Acceptance rate that the step size is tuned to; nearer to 1 for posteriors with narrow places.
     max_treedepth
         A trajectory has at most 2**max_treedepth - 1 steps.
+    metric
+        The coordinates that trajectories move in, learned from draws and gradients: "diag" a scale for each element;
+        "low_rank" also the directions that are wider or narrower than those scales say; "dense" a full matrix;
+        "auto" of "diag" and "low_rank" the one that fits better. "stan" is the diagonal as Stan learns it.
+    step_jitter
+        Each draw's step size is varied by up to this part of it (0 to 1), against orbits that close.
     initvals
         Where to start: values by variable name, for all chains or a list with one for each.
     init
@@ -124,6 +132,8 @@ def sample(
             random_seed=seed,
             target_accept=target_accept,
             max_treedepth=max_treedepth,
+            metric=metric,
+            step_jitter=step_jitter,
             progressbar=progressbar,
             discard_tuned=discard_tuned_samples,
         )
@@ -137,6 +147,7 @@ def sample(
         "tuning_steps": tune,
         "target_accept": target_accept,
         "max_treedepth": max_treedepth,
+        "metric": metric,
         "init": init,
         "random_seed": int(random_seed) if isinstance(random_seed, int | np.integer) else None,
         "interrupted": trace.interrupted,

@@ -14,6 +14,7 @@ import scipy.stats as st
 
 import probgraph as pg
 from probgraph.samplers import Trace, chains
+from probgraph.samplers.metric import identity
 from probgraph.sampling import _warn_of_trouble
 
 QUIET = {"progressbar": False}
@@ -291,7 +292,7 @@ def trace_of(chains, draws, interrupted=False, divergences=0):
         draws=np.zeros((chains, draws, 1)),
         stats={"diverging": diverging, "reached_max_treedepth": np.zeros((chains, draws), bool)},
         step_size=np.ones(chains),
-        inverse_metric=np.ones((chains, 1)),
+        metric=(identity(1),) * chains,
         chains=np.arange(chains),
         interrupted=interrupted,
         seconds=1.0,

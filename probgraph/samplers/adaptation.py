@@ -102,3 +102,65 @@ def windows(tune: int) -> Windows:
         ends.append(end)
         size *= 2
     return Windows(first, tuple(ends))
+
+
+class OverlappingWindows:
+    """Which draws a metric is estimated from, and when, in a warm-up of so many transitions.
+
+    A window begins at some draw and reaches to the latest one. When its successor has gathered enough, that takes
+    over and another successor begins; what was seen before is forgotten. Successors take longer and longer.
+
+        draws   ----+----+----+----------+----------+--------------- settled --- tune
+        window  |---------|
+                     |---------|
+                          |---------------|
+                               |---------------------|
+                                          |-------------------------|
+
+    ``settled`` is the number of transitions after which the metric stays as it is.
+    """
+
+    SHORTEST, LONGEST, GROWTH = 10.0, 80.0, 1.5
+    """Draws that a successor gathers before it takes over: the first, the most, and each one's to the one before."""
+
+    EARLY, SETTLING = 0.3, 0.15
+    """The parts of the warm-up in which the chain still finds its way, and in which the step size settles."""
+
+    FEWEST, OFTEN = 4, 8
+    """Draws for a first metric, and until when each draw gives a new one; later the window must have grown."""
+
+    def __init__(self, tune: int, grown: float = 1.2):
+        self.grown = grown
+        self.settled = tune - max(int(self.SETTLING * tune), min(tune, 20))
+        self.early = int(self.EARLY * tune)
+        self.begin = self.next = 0
+        self.seen = self.seen_next = 0  # good draws in the window, and in its successor
+        self.length = self.SHORTEST
+        self.due = self.FEWEST
+
+    def forget(self, done: int) -> None:
+        """What was seen until now shall count no more."""
+        self.begin = self.next = done
+        self.seen = self.seen_next = 0
+        self.due = self.FEWEST
+        self.length = self.SHORTEST
+
+    def after(self, done: int, good: int) -> int | None:
+        """Where the window begins whose draws, now, shall give a new metric; None for not now.
+
+        ``good`` is 1 where the latest draw can be used, else 0.
+        """
+        if done >= self.settled:
+            return None
+        self.seen += good
+        self.seen_next += good
+        if self.seen_next >= self.length and done + self.length <= self.settled:
+            self.begin, self.next = self.next, done
+            self.seen, self.seen_next = self.seen_next, 0
+            self.length = min(self.GROWTH * self.length, self.LONGEST)
+            self.due = self.seen
+        if not good or self.seen < self.due:
+            return None
+        # In the beginning after each draw, later when the window has grown enough.
+        self.due = self.seen + 1 if self.seen < self.OFTEN else int(self.grown * self.seen)
+        return self.begin

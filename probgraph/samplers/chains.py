@@ -18,14 +18,14 @@ import numpy as np
 
 from probgraph.engine.toolchain import NoCompilerError
 from probgraph.progress import ChainStatus, Progress
-from probgraph.samplers import metric
 from probgraph.samplers.compiled_nuts import CompiledNuts, compile_kernel
 from probgraph.samplers.density import LogDensity
+from probgraph.samplers.metric import identity
 from probgraph.samplers.nuts import AT_ONCE, FINISH, STATISTICS, Nuts
 from probgraph.samplers.python_nuts import PythonNuts
 from probgraph.samplers.seeds import Seed, chain_generators
 from probgraph.samplers.trace import Trace, largest_rectangle
-from probgraph.samplers.tuning import Tuning
+from probgraph.samplers.tuning import Targets, Tuning
 from probgraph.samplers.tuning import tune as tune_chain
 from probgraph.samplers.without_compiler import warn_without_compiler
 
@@ -51,12 +51,15 @@ def sample_chains(
     random_seed: Seed = None,
     target_accept: float = 0.8,
     max_treedepth: int = 10,
+    metric: str = "auto",
+    step_jitter: float = 0.0,
     progressbar: bool = True,
     discard_tuned: bool = True,
 ) -> Trace:
     """Sample a density with the No-U-Turn sampler, one chain from each row of ``initial`` (chains, dim).
 
-    ``tune`` transitions adapt step size and metric, then ``draws`` are kept. ``cores`` chains run at a time
+    ``tune`` transitions adapt step size and metric, then ``draws`` are kept. ``metric`` is one of `METRICS`
+    (metric.py tells what they are); ``step_jitter`` varies each step size by up to this part of it. ``cores`` chains run at a time
     (as many as there are processors by default). The same seed gives the same draws, whatever ``cores`` and
     ``progressbar`` are. Ctrl-C ends the run and returns what was drawn so far, marked ``interrupted``; a
     second Ctrl-C gives it up. Without a C compiler the transitions run in Python, slowly, and a warning says so;
@@ -68,7 +71,8 @@ def sample_chains(
         trace.draws.mean(axis=(0, 1))
     """
     starts = np.ascontiguousarray(initial, dtype=np.float64)
-    _check(density, starts, draws, tune, cores, target_accept)
+    _check(density, starts, draws, tune, cores, step_jitter)
+    targets = Targets(target_accept, metric)
     began = time.perf_counter()
     count = len(starts)
     generators = chain_generators(random_seed, count, "draws")
@@ -77,10 +81,17 @@ def sample_chains(
     chains = []
     for number in range(count):
         try:
-            nuts = kernel(density, starts[number], generators[number], max_treedepth, stop)
+            nuts = kernel(
+                density,
+                starts[number],
+                generators[number],
+                max_treedepth,
+                stop,
+                step_jitter=step_jitter,
+            )
         except ValueError as error:
             raise ValueError(f"chain {number}: {error}") from error
-        chains.append(_Chain(nuts, draws, tune, target_accept))
+        chains.append(_Chain(nuts, draws, tune, targets))
 
     progress = Progress() if progressbar else None
     interrupted = _run(chains, cores or _processors(), stop, progress)
@@ -102,10 +113,10 @@ def _kernel() -> type[Nuts]:
 class _Chain:
     """One chain's work, and the arrays that it fills; watched from the main thread."""
 
-    def __init__(self, nuts: Nuts, draws: int, tune: int, target_accept: float):
+    def __init__(self, nuts: Nuts, draws: int, tune: int, targets: Targets):
         self.nuts = nuts
-        self.target_accept = target_accept
-        self.tuning = Tuning(1.0, metric.identity(nuts.dim))
+        self.targets = targets
+        self.tuning = Tuning(1.0, identity(nuts.dim))
         self.tuning_draws = np.empty((tune, nuts.dim))
         self.tuning_statistics = np.zeros(tune, STATISTICS)
         self.draws = np.empty((draws, nuts.dim))
@@ -116,7 +127,7 @@ class _Chain:
     def run(self) -> None:
         try:
             began = time.perf_counter()
-            tune_chain(self.nuts, self.tuning, self.tuning_draws, self.tuning_statistics, self.target_accept)
+            tune_chain(self.nuts, self.tuning, self.tuning_draws, self.tuning_statistics, self.targets)
             tuned = time.perf_counter()
             self.seconds_tuning = tuned - began
             if self.tuning.done == len(self.tuning_draws):
@@ -198,7 +209,7 @@ def _collect(chains: list[_Chain], interrupted: bool, discard_tuned: bool, secon
         draws=np.stack([chain.draws[:length] for chain in here]),
         stats=_by_name([chain.statistics[:length] for chain in here]),
         step_size=np.array([chain.tuning.step_size for chain in here]),
-        inverse_metric=np.stack([chain.tuning.inverse_metric for chain in here]),
+        metric=tuple(chain.tuning.metric for chain in here),
         chains=np.array(kept),
         interrupted=interrupted,
         seconds=seconds,
@@ -224,7 +235,7 @@ def _processors() -> int:
 
 
 def _check(
-    density: LogDensity, starts: np.ndarray, draws: int, tune: int, cores: int | None, target_accept: float
+    density: LogDensity, starts: np.ndarray, draws: int, tune: int, cores: int | None, step_jitter: float
 ) -> None:
     if starts.ndim != 2 or starts.shape[1] != density.dim or len(starts) == 0:
         raise ValueError(f"initial has shape {starts.shape}; it needs (chains, {density.dim}), chains >= 1")
@@ -233,5 +244,5 @@ def _check(
             raise ValueError(f"{name} is {value}; it must not be negative")
     if cores is not None and cores < 1:
         raise ValueError(f"cores is {cores}; at least one chain must run at a time")
-    if not 0 < target_accept < 1:
-        raise ValueError(f"target_accept is {target_accept}; it must lie between 0 and 1")
+    if not 0 <= step_jitter < 1:
+        raise ValueError(f"step_jitter is {step_jitter}; it must be at least 0 and below 1")

@@ -10,7 +10,8 @@ import numpy as np
 
 from probgraph.engine import toolchain
 from probgraph.samplers.density import STOP_SAMPLING, raise_error_of
-from probgraph.samplers.nuts import Nuts, Transition
+from probgraph.samplers.metric import Metric
+from probgraph.samplers.nuts import MAX_HALVINGS, Nuts, Transition
 
 
 @functools.cache
@@ -22,9 +23,11 @@ def _library(holding_the_gil: bool) -> ctypes.CDLL:
     for name, result, *arguments in (
         ("nuts_memory", number, number, number),
         ("nuts_start", ctypes.c_int, pointer, number, number, pointer, pointer, pointer, pointer, pointer),
-        ("nuts_set_metric", None, pointer, pointer),
+        ("nuts_set_metric", None, pointer, pointer, pointer, number, pointer, pointer),
+        ("nuts_set_bound", None, pointer, real, number),
+        ("nuts_where", None, pointer, pointer, pointer),
         ("nuts_try_step", real, pointer, real),
-        ("nuts_run", number, pointer, real, number, pointer, pointer, pointer, pointer),
+        ("nuts_run", number, pointer, real, real, number, pointer, pointer, pointer, pointer, pointer),
     ):
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
@@ -59,11 +62,22 @@ class CompiledNuts(Nuts):
         )
         if code == STOP_SAMPLING:
             raise_error_of(self.data)
+        library.nuts_set_bound(self._memory, self.max_error, MAX_HALVINGS)
         return logp.value if code == 0 else -np.inf
 
-    def set_metric(self, inverse_metric: np.ndarray) -> None:
-        values = np.ascontiguousarray(inverse_metric, dtype=np.float64)
-        _library(False).nuts_set_metric(self._memory, values.ctypes.data)
+    def set_metric(self, metric: Metric) -> None:
+        self.metric = metric
+        arrays = (metric.scales, metric.matrix, metric.vectors, metric.stretches)
+        # Kept, for C knows their addresses alone.
+        self._metric = [None if a is None else np.ascontiguousarray(a, dtype=np.float64) for a in arrays]
+        scales, matrix, vectors, stretches = [None if a is None else a.ctypes.data for a in self._metric]
+        rank = 0 if metric.stretches is None else len(metric.stretches)
+        _library(False).nuts_set_metric(self._memory, scales, matrix, rank, vectors, stretches)
+
+    def where(self) -> tuple[np.ndarray, np.ndarray]:
+        q, gradient = np.empty(self.dim), np.empty(self.dim)
+        _library(False).nuts_where(self._memory, q.ctypes.data, gradient.ctypes.data)
+        return q, gradient
 
     def energy_loss(self, step_size: float) -> float:
         loss = _library(False).nuts_try_step(self._memory, step_size)
@@ -71,11 +85,14 @@ class CompiledNuts(Nuts):
             raise_error_of(self.data)
         return loss
 
-    def transitions(self, draws: np.ndarray, statistics: np.ndarray) -> Transition:
+    def transitions(
+        self, draws: np.ndarray, statistics: np.ndarray, gradients: np.ndarray | None = None
+    ) -> Transition:
         draw, draw_bytes = draws.ctypes.data, draws.strides[0]
         record, record_bytes = statistics.ctypes.data, statistics.strides[0]
+        gradient = None if gradients is None else gradients.ctypes.data
         passing, holding = _library(False).nuts_run, _library(True).nuts_run
-        self._target = draws, statistics  # kept, for C knows their addresses alone
+        self._target = draws, statistics, gradients  # kept, for C knows their addresses alone
         self._uncounted = ctypes.c_int64(0)
         uncounted = ctypes.addressof(self._uncounted)
 
@@ -83,8 +100,10 @@ class CompiledNuts(Nuts):
             finished = (holding if short else passing)(
                 self._memory,
                 step_size,
+                self.step_jitter,
                 1,
                 draw + i * draw_bytes,
+                None if gradient is None else gradient + i * draw_bytes,
                 record + i * record_bytes,
                 self._stop,
                 uncounted,
@@ -99,8 +118,10 @@ class CompiledNuts(Nuts):
         finished = _library(False).nuts_run(
             self._memory,
             step_size,
+            self.step_jitter,
             len(draws),
             draws.ctypes.data,
+            None,
             statistics.ctypes.data,
             self._stop,
             self._done,

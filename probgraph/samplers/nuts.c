@@ -6,6 +6,14 @@
  * towards the new half at the top. A tree turns by the generalised criterion, checked also across the seam of
  * its two halves.
  *
+ * Momenta are kept in the coordinates in which the metric is the identity: with inverse metric L L', the momentum is a
+ * standard normal p, the velocity L p, and the force on p is L' grad. So the metric is met in each step only, and
+ * trees are built as if there were none.
+ *
+ * With a bound on the energy error it is the within-orbit adaptive sampler, WALNUTS (Bou-Rabee, Carpenter, Kleppe &
+ * Liu, arXiv:2506.18746): each step of the trajectory is halved until no finer one would be needed, and is taken only
+ * if the way back would choose the same halving, which keeps it reversible.
+ *
  * The one idea worth knowing: a trajectory needs few states at once, two ends and a proposal for each depth, so
  * all live in a pool made beforehand, are shared by counting their holders, and are never copied. All memory is
  * the caller's; nothing is static; chains may run as threads.
@@ -33,13 +41,13 @@ typedef struct {
 
 /* The statistics of one draw; nuts.py has the same struct as a NumPy dtype. */
 typedef struct {
-    double lp, acceptance_rate, step_size, energy, energy_error;
+    double lp, acceptance_rate, acceptance_rate_symmetric, step_size, energy, energy_error;
     int64_t tree_depth, n_steps, index_in_trajectory;
     uint8_t diverging, reached_max_treedepth;
 } statistics;
 
 typedef struct state {
-    double *q, *p, *grad;
+    double *q, *p, *grad, *force;
     double logp, energy;
     int64_t index; /* leapfrog steps from the start of the trajectory, negative behind it */
     int holders;
@@ -58,15 +66,20 @@ typedef struct {
     log_density density;
     void *data;
     bit_generator *random;
-    double *inverse_metric, *momentum_scale;
+    double *scales; /* of the coordinates; L = diag(scales) S with S the identity, or I + sum of stretch v v', or full */
+    const double *matrix, *vectors, *stretches; /* the caller's: S (dim, dim); v (rank, dim), stretch (rank); or null */
+    int64_t rank;
+    double *scratch;
+    double max_error; /* of the energy within a step of the trajectory; 0 leaves the steps as they are */
+    int64_t max_halvings;
     double *rho; /* two sums for each depth: one for each half of the tree above; the last is the trajectory's */
     state *pool;
     state **unused;
     int64_t pool_size, unused_count;
     state *current;
     /* of the trajectory at hand: */
-    double start_energy, sum_acceptance;
-    int64_t steps;
+    double start_energy, sum_acceptance, sum_symmetric;
+    int64_t steps, leaves;
     const volatile int32_t *stop;
 } sampler;
 
@@ -75,12 +88,12 @@ typedef enum { COMPLETE, TURNING, DIVERGING, STOPPED } outcome;
 /* ---- memory ---- */
 
 static int64_t padded(int64_t n) { return (n + LANE - 1) / LANE * LANE; }
-static int64_t pool_size(int64_t max_depth) { return 3 * (max_depth + 2) + 2; }
+static int64_t pool_size(int64_t max_depth) { return 3 * (max_depth + 2) + 4; }
 
 static double *vector_at(sampler *s, double *vectors, int64_t i) { return vectors + i * padded(s->dim); }
 
 int64_t nuts_memory(int64_t dim, int64_t max_depth) {
-    int64_t states = pool_size(max_depth), vectors = 3 * states + 2 + 2 * max_depth + 1;
+    int64_t states = pool_size(max_depth), vectors = 4 * states + 2 + 2 * max_depth + 1;
     return sizeof(sampler) + states * (sizeof(state) + sizeof(state *)) + 64 +
            vectors * padded(dim) * (int64_t)sizeof(double);
 }
@@ -120,39 +133,106 @@ static void draw_momentum(sampler *s, double *p) {
             r2 = a * a + b * b;
         } while (r2 >= 1.0 || r2 == 0.0);
         double stretch = sqrt(-2.0 * log(r2) / r2);
-        p[i] = a * stretch * s->momentum_scale[i];
-        if (i + 1 < s->dim) p[i + 1] = b * stretch * s->momentum_scale[i + 1];
+        p[i] = a * stretch;
+        if (i + 1 < s->dim) p[i + 1] = b * stretch;
     }
 }
 
 /* ---- Hamiltonian dynamics ---- */
 
-static double kinetic_energy(const sampler *s, const double *p) {
+static double dot(int64_t n, const double *a, const double *b) {
     double sum = 0.0;
 #pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < s->dim; i++) sum += s->inverse_metric[i] * p[i] * p[i];
-    return 0.5 * sum;
+    for (int64_t i = 0; i < n; i++) sum += a[i] * b[i];
+    return sum;
+}
+
+static double kinetic_energy(const sampler *s, const double *p) { return 0.5 * dot(s->dim, p, p); }
+
+/* out = S x, the part of the metric that is not diagonal; out is not x. */
+static void mix(const sampler *s, const double *x, double *out) {
+    if (s->matrix) {
+        for (int64_t i = 0; i < s->dim; i++) out[i] = dot(s->dim, s->matrix + i * s->dim, x);
+        return;
+    }
+    memcpy(out, x, s->dim * sizeof(double));
+    for (int64_t k = 0; k < s->rank; k++) {
+        const double *v = s->vectors + k * s->dim, along = s->stretches[k] * dot(s->dim, v, x);
+#pragma omp simd
+        for (int64_t i = 0; i < s->dim; i++) out[i] += along * v[i];
+    }
+}
+
+static int is_diagonal(const sampler *s) { return !s->matrix && !s->rank; }
+
+static void set_force(const sampler *s, state *x) {
+    double *scaled = is_diagonal(s) ? x->force : s->scratch;
+#pragma omp simd
+    for (int64_t i = 0; i < s->dim; i++) scaled[i] = s->scales[i] * x->grad[i];
+    if (!is_diagonal(s)) mix(s, scaled, x->force);
 }
 
 /* One leapfrog step; sets `to`, with infinite energy where there is no density. Returns the density's code. */
 static int leapfrog(const sampler *s, double step, const state *from, state *to) {
-    const double half = 0.5 * step, *inverse_metric = s->inverse_metric;
-    double *q = to->q, *p = to->p, *grad = to->grad;
+    const double half = 0.5 * step, *scales = s->scales;
+    double *q = to->q, *p = to->p, *velocity = p;
 #pragma omp simd
-    for (int64_t i = 0; i < s->dim; i++) {
-        p[i] = from->p[i] + half * from->grad[i];
-        q[i] = from->q[i] + step * inverse_metric[i] * p[i];
-    }
+    for (int64_t i = 0; i < s->dim; i++) p[i] = from->p[i] + half * from->force[i];
+    if (!is_diagonal(s)) mix(s, p, velocity = s->scratch);
+#pragma omp simd
+    for (int64_t i = 0; i < s->dim; i++) q[i] = from->q[i] + step * scales[i] * velocity[i];
     to->index = from->index + (step > 0 ? 1 : -1);
     to->energy = INFINITY;
-    int code = s->density(q, grad, &to->logp, s->data);
+    int code = s->density(q, to->grad, &to->logp, s->data);
     if (code == 0 && isfinite(to->logp)) {
+        set_force(s, to);
 #pragma omp simd
-        for (int64_t i = 0; i < s->dim; i++) p[i] += half * grad[i];
+        for (int64_t i = 0; i < s->dim; i++) p[i] += half * to->force[i];
         double energy = kinetic_energy(s, p) - to->logp;
         if (isfinite(energy)) to->energy = energy;
     }
     return code;
+}
+
+/* So many leapfrog steps that together are `step`, to `to`. Returns whether all energies on the way, with that at `from`,
+ * lie within max_error of each other, which is the same seen from either end; the density's code goes to *code. */
+static int fine_steps(sampler *s, double step, int64_t count, const state *from, state *to, int *code) {
+    const double part = step / (double)count;
+    state *other = take(s);
+    double low = from->energy, high = from->energy;
+    int within = 1;
+    for (int64_t i = 0; i < count && within; i++) {
+        state *next = (count - i) % 2 ? to : other; /* the last is `to` */
+        *code = leapfrog(s, part, from, next);
+        s->steps++;
+        low = fmin(low, next->energy);
+        high = fmax(high, next->energy);
+        within = *code != STOP_SAMPLING && high - low <= s->max_error;
+        from = next;
+    }
+    s->unused[s->unused_count++] = other;
+    return within;
+}
+
+/* One step of the trajectory with as few leapfrog steps as the bound on the energy error allows: 1, 2, 4 ... */
+static outcome adaptive_step(sampler *s, double step, const state *from, state *to) {
+    int code = 0;
+    for (int64_t halvings = 0; halvings <= s->max_halvings; halvings++) {
+        if (fine_steps(s, step, (int64_t)1 << halvings, from, to, &code)) {
+            to->index = from->index + (step > 0 ? 1 : -1);
+            /* Who comes back from `to` must not be content with fewer, or the step could not be undone. */
+            outcome result = COMPLETE;
+            state *back = take(s);
+            for (int64_t fewer = 0; fewer < halvings && result == COMPLETE; fewer++) {
+                if (fine_steps(s, -step, (int64_t)1 << fewer, to, back, &code)) result = TURNING;
+                if (code == STOP_SAMPLING) result = STOPPED;
+            }
+            s->unused[s->unused_count++] = back;
+            return result;
+        }
+        if (code == STOP_SAMPLING) return STOPPED;
+    }
+    return DIVERGING;
 }
 
 /* ---- trees ---- */
@@ -166,15 +246,14 @@ static double log_add(double a, double b) {
  * sum of the whole in rho, which may be that of a or b. */
 static int turns(const sampler *s, const tree *a, const tree *b, double *rho) {
     const double *a_first = a->first->p, *a_last = a->last->p, *b_first = b->first->p, *b_last = b->last->p;
-    const double *a_rho = a->rho, *b_rho = b->rho, *inverse_metric = s->inverse_metric;
+    const double *a_rho = a->rho, *b_rho = b->rho;
     double whole_first = 0, whole_last = 0, left_first = 0, left_last = 0, right_first = 0, right_last = 0;
 #pragma omp simd reduction(+ : whole_first, whole_last, left_first, left_last, right_first, right_last)
     for (int64_t i = 0; i < s->dim; i++) {
         double whole = a_rho[i] + b_rho[i];
-        double left = inverse_metric[i] * (a_rho[i] + b_first[i]);
-        double right = inverse_metric[i] * (b_rho[i] + a_last[i]);
+        double left = a_rho[i] + b_first[i];
+        double right = b_rho[i] + a_last[i];
         rho[i] = whole;
-        whole *= inverse_metric[i];
         whole_first += a_first[i] * whole;
         whole_last += b_last[i] * whole;
         left_first += a_first[i] * left;
@@ -204,12 +283,21 @@ static void join(sampler *s, tree *a, tree *b, const double *rho, double log_wei
 static outcome build_leaf(sampler *s, double step, const state *from, tree *out) {
     if (*s->stop > 1) return STOPPED; /* asked twice: give up inside the trajectory */
     state *x = take(s);
-    int code = leapfrog(s, step, from, x);
-    if (code == STOP_SAMPLING) return STOPPED;
+    outcome result = COMPLETE;
+    if (s->max_error > 0) {
+        result = adaptive_step(s, step, from, x);
+    } else {
+        if (leapfrog(s, step, from, x) == STOP_SAMPLING) result = STOPPED;
+        s->steps++;
+    }
+    if (result == STOPPED) return STOPPED;
+    if (result == DIVERGING) x->energy = INFINITY;
     double gain = s->start_energy - x->energy;
-    s->steps++;
+    s->leaves++;
     s->sum_acceptance += gain > 0 ? 1.0 : exp(gain);
+    s->sum_symmetric += 2.0 / (1.0 + exp(fabs(gain)));
     if (!(gain >= -DIVERGENCE_THRESHOLD)) return DIVERGING;
+    if (result != COMPLETE) return result;
     *out = (tree){hold(x), hold(x), hold(x), x->p, gain};
     return COMPLETE;
 }
@@ -237,8 +325,8 @@ static int transition(sampler *s, double step_size, statistics *record) {
     draw_momentum(s, start->p);
     start->index = 0;
     start->energy = s->start_energy = kinetic_energy(s, start->p) - start->logp;
-    s->sum_acceptance = 0.0;
-    s->steps = 0;
+    s->sum_acceptance = s->sum_symmetric = 0.0;
+    s->steps = s->leaves = 0;
 
     tree whole = {hold(start), hold(start), hold(start), start->p, 0.0};
     double *rho = s->rho; /* of the whole trajectory */
@@ -272,7 +360,8 @@ static int transition(sampler *s, double step_size, statistics *record) {
     drop_all_but_current(s);
     *record = (statistics){
         .lp = s->current->logp,
-        .acceptance_rate = s->steps ? s->sum_acceptance / (double)s->steps : 1.0,
+        .acceptance_rate = s->leaves ? s->sum_acceptance / (double)s->leaves : 1.0,
+        .acceptance_rate_symmetric = s->leaves ? s->sum_symmetric / (double)s->leaves : 1.0,
         .step_size = step_size,
         .energy = s->current->energy,
         .energy_error = s->current->energy - s->start_energy,
@@ -297,26 +386,50 @@ int nuts_start(void *memory, int64_t dim, int64_t max_depth, log_density density
     s->pool = (state *)(s + 1);
     s->unused = (state **)(s->pool + s->pool_size);
     double *vectors = (double *)(((uintptr_t)(s->unused + s->pool_size) + 63) / 64 * 64);
-    s->inverse_metric = vectors;
-    s->momentum_scale = vector_at(s, vectors, 1);
+    s->scales = vectors;
+    for (int64_t i = 0; i < dim; i++) s->scales[i] = 1.0;
+    s->scratch = vector_at(s, vectors, 1);
     s->rho = vector_at(s, vectors, 2);
     double *next = vector_at(s, s->rho, 2 * max_depth + 1);
-    for (int64_t i = 0; i < s->pool_size; i++, next = vector_at(s, next, 3))
-        s->pool[i] = (state){.q = next, .p = vector_at(s, next, 1), .grad = vector_at(s, next, 2)};
+    for (int64_t i = 0; i < s->pool_size; i++, next = vector_at(s, next, 4))
+        s->pool[i] = (state){.q = next,
+                             .p = vector_at(s, next, 1),
+                             .grad = vector_at(s, next, 2),
+                             .force = vector_at(s, next, 3)};
     s->current = &s->pool[0];
     drop_all_but_current(s);
     memcpy(s->current->q, q, dim * sizeof(double));
     int code = density(s->current->q, s->current->grad, &s->current->logp, data);
+    set_force(s, s->current);
     *logp = s->current->logp;
     return code;
 }
 
-void nuts_set_metric(void *memory, const double *inverse_metric) {
+/* The metric with inverse L L', L = diag(scales) S; where `matrix` is null, S = I + sum of stretches v v'. The scales are
+ * copied; matrix, vectors and stretches stay the caller's and must live as long as they are used. */
+void nuts_set_metric(void *memory, const double *scales, const double *matrix, int64_t rank,
+                     const double *vectors, const double *stretches) {
     sampler *s = memory;
-    for (int64_t i = 0; i < s->dim; i++) {
-        s->inverse_metric[i] = inverse_metric[i];
-        s->momentum_scale[i] = 1.0 / sqrt(inverse_metric[i]);
-    }
+    memcpy(s->scales, scales, s->dim * sizeof(double));
+    s->matrix = matrix;
+    s->rank = rank;
+    s->vectors = vectors;
+    s->stretches = stretches;
+    set_force(s, s->current);
+}
+
+/* Bound the energy error within each step of the trajectory; 0 is no bound. */
+void nuts_set_bound(void *memory, double max_error, int64_t max_halvings) {
+    sampler *s = memory;
+    s->max_error = max_error;
+    s->max_halvings = max_halvings;
+}
+
+/* Where the chain is: q, the gradient there (dim each). */
+void nuts_where(void *memory, double *q, double *grad) {
+    sampler *s = memory;
+    memcpy(q, s->current->q, s->dim * sizeof(double));
+    memcpy(grad, s->current->grad, s->dim * sizeof(double));
 }
 
 /* The energy lost by one leapfrog step with a fresh momentum (the position stays): how good a step size is.
@@ -331,15 +444,19 @@ double nuts_try_step(void *memory, double step_size) {
     return code == STOP_SAMPLING ? NAN : energy - x->energy;
 }
 
-/* Draw n times into draws (n, dim) and records (n). *done counts the finished draws for whoever watches. Ends
+/* Draw n times into draws (n, dim), records (n) and, unless null, gradients (n, dim), those at the draws; the step size
+ * of draw i is step_size * (1 + jitter * u), u uniform between -1 and 1. *done counts the finished draws for whoever watches. Ends
  * early when *stop becomes nonzero, or when the density asks for it. Returns the number of finished draws. */
-int64_t nuts_run(void *memory, double step_size, int64_t n, double *draws, statistics *records,
-                 const volatile int32_t *stop, volatile int64_t *done) {
+int64_t nuts_run(void *memory, double step_size, double jitter, int64_t n, double *draws, double *gradients,
+                 statistics *records, const volatile int32_t *stop, volatile int64_t *done) {
     sampler *s = memory;
     s->stop = stop;
     int64_t i = 0;
-    while (i < n && !*stop && transition(s, step_size, &records[i])) {
+    while (i < n && !*stop) {
+        double step = jitter > 0 ? step_size * (1.0 + jitter * (2.0 * uniform(s) - 1.0)) : step_size;
+        if (!transition(s, step, &records[i])) break;
         memcpy(draws + i * s->dim, s->current->q, s->dim * sizeof(double));
+        if (gradients) memcpy(gradients + i * s->dim, s->current->grad, s->dim * sizeof(double));
         *done = ++i;
     }
     return i;

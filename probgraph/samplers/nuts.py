@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from probgraph.samplers.density import LogDensity
+from probgraph.samplers.metric import Metric, identity
 
 FINISH, AT_ONCE = 1, 2
 """Values of the stop flag: end after the transition at hand, or inside it."""
@@ -24,6 +25,7 @@ STATISTICS = np.dtype(
     [
         ("lp", np.float64),
         ("acceptance_rate", np.float64),
+        ("acceptance_rate_symmetric", np.float64),
         ("step_size", np.float64),
         ("energy", np.float64),
         ("energy_error", np.float64),
@@ -38,10 +40,14 @@ STATISTICS = np.dtype(
 """The statistics of one draw, under the names that ArviZ reads; the struct ``statistics`` of nuts.c.
 
 ``lp`` is the log density at the draw; ``acceptance_rate`` the mean over the trajectory of min(1, exp(energy
-lost)); ``energy`` the Hamiltonian at the draw and ``energy_error`` that minus the start's; ``tree_depth`` the
+lost)), the symmetric one that of 2 / (1 + exp(|energy lost|)), which is low also where energy is gained;
+``energy`` the Hamiltonian at the draw and ``energy_error`` that minus the start's; ``tree_depth`` the
 number of completed doublings, ``n_steps`` of gradients; ``index_in_trajectory`` the leapfrog steps between
 start and draw.
 """
+
+MAX_HALVINGS = 10
+"""How often a step of a trajectory is halved before it counts as divergent, where its energy error is bounded."""
 
 Transition = Callable[[int, float, bool], bool]
 """``transition(i, step_size, short)`` makes one transition and fills row i; False where it was stopped.
@@ -54,10 +60,12 @@ class Nuts(ABC):
     """One chain: a position, a metric, and the random numbers that move it.
 
     ``bit_generator`` is NumPy's; the chain owns it from now on. ``stop`` is a shared ``c_int32``, set to
-    `FINISH` or `AT_ONCE` by whoever wants the chain to end.
+    `FINISH` or `AT_ONCE` by whoever wants the chain to end. With ``max_error`` each step of a trajectory is halved
+    until its energy error is within it: the WALNUTS sampler. With ``step_jitter`` each transition's step size is
+    multiplied by its own 1 + step_jitter * uniform(-1, 1).
 
         chain = CompiledNuts(density, q, np.random.PCG64(1))
-        chain.set_metric(np.ones(density.dim))
+        chain.set_metric(metric.identity(density.dim))
         chain.run(0.5, draws, statistics)             # fills (n, dim) and (n,) of dtype STATISTICS
 
     Raises ValueError where the log density at q is not finite. An exception in a Python density comes out of
@@ -71,6 +79,8 @@ class Nuts(ABC):
         bit_generator: np.random.BitGenerator,
         max_treedepth: int = 10,
         stop: ctypes.c_int32 | None = None,
+        max_error: float = 0.0,
+        step_jitter: float = 0.0,
     ):
         if not 1 <= max_treedepth <= 30:
             raise ValueError(f"max_treedepth is {max_treedepth}; it must be from 1 to 30")
@@ -78,6 +88,9 @@ class Nuts(ABC):
         self.dim = density.dim
         self.max_treedepth = max_treedepth
         self.bit_generator = bit_generator
+        self.max_error = max_error
+        self.step_jitter = step_jitter
+        self.metric = identity(density.dim)
         self.stop = stop if stop is not None else ctypes.c_int32(0)
         self.done = ctypes.c_int64(0)
         """Draws finished by `run`; may be read by other threads."""
@@ -95,16 +108,25 @@ class Nuts(ABC):
         """Go to q (dim,); the log density there, minus infinity where there is none."""
 
     @abstractmethod
-    def set_metric(self, inverse_metric: np.ndarray) -> None:
-        """Use the diagonal inverse metric (dim,) from now on."""
+    def set_metric(self, metric: Metric) -> None:
+        """Use this metric from now on."""
+
+    @abstractmethod
+    def where(self) -> tuple[np.ndarray, np.ndarray]:
+        """The position and the gradient there, (dim,) each."""
 
     @abstractmethod
     def energy_loss(self, step_size: float) -> float:
         """Energy lost by one leapfrog step with a fresh momentum, -inf where it fails; q stays in place."""
 
     @abstractmethod
-    def transitions(self, draws: np.ndarray, statistics: np.ndarray) -> Transition:
-        """A function that makes one transition at a time, into rows of draws (n, dim) and statistics (n,)."""
+    def transitions(
+        self, draws: np.ndarray, statistics: np.ndarray, gradients: np.ndarray | None = None
+    ) -> Transition:
+        """A function that makes one transition at a time, into rows of draws (n, dim) and statistics (n,).
+
+        ``gradients`` (n, dim) receives those at the draws.
+        """
 
     @abstractmethod
     def run(self, step_size: float, draws: np.ndarray, statistics: np.ndarray) -> int:

@@ -18,17 +18,27 @@ from typing import NamedTuple
 
 import numpy as np
 
-from probgraph.samplers.nuts import AT_ONCE, DIVERGENCE_THRESHOLD, STATISTICS, Nuts, Transition
+from probgraph.samplers.metric import Metric
+from probgraph.samplers.nuts import (
+    AT_ONCE,
+    DIVERGENCE_THRESHOLD,
+    MAX_HALVINGS,
+    STATISTICS,
+    Nuts,
+    Transition,
+)
 
 Uniform = Callable[[], float]
 
 
 class State(NamedTuple):
-    """A point of a trajectory. ``index`` counts leapfrog steps from the start, negative behind it."""
+    """A point of a trajectory. ``p`` and ``force`` are momentum and gradient in the coordinates in which the metric is the
+    identity; ``index`` counts steps from the start, negative behind it."""
 
     q: np.ndarray
     p: np.ndarray
     gradient: np.ndarray
+    force: np.ndarray
     logp: float
     energy: float
     index: int
@@ -61,22 +71,32 @@ class PythonNuts(Nuts):
         self.uniform = np.random.Generator(self.bit_generator).random
         self.evaluate = self.density.evaluator()
         logp, gradient = self.evaluate(q)
-        self.current = State(q.copy(), np.zeros(self.dim), gradient, logp, -logp, 0)
-        self.set_metric(np.ones(self.dim))
+        self.current = State(q.copy(), np.zeros(self.dim), gradient, gradient, logp, -logp, 0)
         return logp
 
-    def set_metric(self, inverse_metric: np.ndarray) -> None:
-        self.inverse_metric = np.array(inverse_metric, dtype=np.float64)
-        self.momentum_scale = 1.0 / np.sqrt(self.inverse_metric)
+    def set_metric(self, metric: Metric) -> None:
+        self.metric = metric
+        self.current = self.current._replace(force=self.force(self.current.gradient))
+
+    def force(self, gradient: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            return self.metric.mix(self.metric.scales * gradient)
+
+    def where(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.current.q.copy(), self.current.gradient.copy()
 
     def energy_loss(self, step_size: float) -> float:
         start = self._with_momentum(self.current)
         return start.energy - self.leapfrog(start, step_size).energy
 
-    def transitions(self, draws: np.ndarray, statistics: np.ndarray) -> Transition:
+    def transitions(
+        self, draws: np.ndarray, statistics: np.ndarray, gradients: np.ndarray | None = None
+    ) -> Transition:
         def transition(i: int, step_size: float, short: bool) -> bool:
             if self.stop.value:
                 return False
+            if self.step_jitter > 0:
+                step_size *= 1.0 + self.step_jitter * (2.0 * self.uniform() - 1.0)
             start = self._with_momentum(self.current)
             trajectory = Trajectory(self, start, step_size)
             end = trajectory.grow()
@@ -85,7 +105,8 @@ class PythonNuts(Nuts):
             self.current = draw = trajectory.whole.proposal
             record = {
                 "lp": draw.logp,
-                "acceptance_rate": trajectory.sum_acceptance / trajectory.steps,
+                "acceptance_rate": trajectory.sum_acceptance / trajectory.leaves,
+                "acceptance_rate_symmetric": trajectory.sum_symmetric / trajectory.leaves,
                 "step_size": step_size,
                 "energy": draw.energy,
                 "energy_error": draw.energy - start.energy,
@@ -96,6 +117,8 @@ class PythonNuts(Nuts):
                 "reached_max_treedepth": end is End.LONGEST,
             }
             draws[i] = draw.q
+            if gradients is not None:
+                gradients[i] = draw.gradient
             statistics[i] = tuple(record[name] for name in STATISTICS.names or ())
             return True
 
@@ -120,26 +143,27 @@ class PythonNuts(Nuts):
             if 0.0 < r2 < 1.0:
                 stretch = math.sqrt(-2.0 * math.log(r2) / r2)
                 normals += (a * stretch, b * stretch)
-        p = np.array(normals[: self.dim]) * self.momentum_scale
+        p = np.array(normals[: self.dim])
         return state._replace(p=p, energy=self.kinetic_energy(p) - state.logp, index=0)
 
     def kinetic_energy(self, p: np.ndarray) -> float:
-        return 0.5 * float((self.inverse_metric * p) @ p)
+        return 0.5 * float(p @ p)
 
     def leapfrog(self, state: State, step: float) -> State:
         """One leapfrog step, backwards where it is negative; its energy is infinite where there is no density."""
         half = 0.5 * step
         with np.errstate(all="ignore"):
-            p = state.p + half * state.gradient
-            q = state.q + step * self.inverse_metric * p
+            p = state.p + half * state.force
+            q = state.q + step * self.metric.scales * self.metric.mix(p)
         logp, gradient = self.evaluate(q)  # outside errstate: the density's warnings are its author's matter
         energy = math.inf
+        force = self.force(gradient)
         if math.isfinite(logp):
             with np.errstate(all="ignore"):
-                p = p + half * gradient
+                p = p + half * force
                 total = self.kinetic_energy(p) - logp
             energy = total if math.isfinite(total) else math.inf
-        return State(q, p, gradient, logp, energy, state.index + (1 if step > 0 else -1))
+        return State(q, p, gradient, force, logp, energy, state.index + (1 if step > 0 else -1))
 
 
 class Trajectory:
@@ -150,8 +174,8 @@ class Trajectory:
         self.step_size = step_size
         self.start_energy = start.energy
         self.whole = Stretch(start, start, start.p, 0.0, start)
-        self.depth = self.steps = 0
-        self.sum_acceptance = 0.0
+        self.depth = self.steps = self.leaves = 0
+        self.sum_acceptance = self.sum_symmetric = 0.0
 
     def grow(self) -> End:
         """Double it as often as it goes; `whole` is then all of it but an abandoned last doubling."""
@@ -177,12 +201,17 @@ class Trajectory:
         for count in range(1, length + 1):
             if self.chain.stop.value >= AT_ONCE:
                 return End.STOPPED
-            state = self.chain.leapfrog(state, step)
+            state, end = self.step(state, step)
+            if end is End.STOPPED:
+                return End.STOPPED
             gain = self.start_energy - state.energy
-            self.steps += 1
+            self.leaves += 1
             self.sum_acceptance += math.exp(min(gain, 0.0))
+            self.sum_symmetric += 2.0 * math.exp(-abs(gain)) / (1.0 + math.exp(-abs(gain)))
             if gain < -DIVERGENCE_THRESHOLD:
                 return End.DIVERGED
+            if end is not None:
+                return end
             stretch = Stretch(state, state, state.p, gain, state)
             while count % 2 == 0:
                 turned, stretch = self.joined(waiting.pop(), stretch)
@@ -191,6 +220,31 @@ class Trajectory:
                 count //= 2
             waiting.append(stretch)
         return stretch
+
+    def step(self, state: State, step: float) -> tuple[State, End | None]:
+        """One step of the trajectory, and why it goes no further: adaptive where the energy error is bounded."""
+        if not self.chain.max_error:
+            self.steps += 1
+            return self.chain.leapfrog(state, step), None
+        for halvings in range(MAX_HALVINGS + 1):
+            within, to = self.fine_steps(state, step, 2**halvings)
+            if within:
+                to = to._replace(index=state.index + (1 if step > 0 else -1))
+                # Who comes back from there must not be content with fewer, or the step could not be undone.
+                undone = not any(self.fine_steps(to, -step, 2**fewer)[0] for fewer in range(halvings))
+                return to, None if undone else End.TURNED
+        return to._replace(energy=math.inf), End.DIVERGED
+
+    def fine_steps(self, state: State, step: float, count: int) -> tuple[bool, State]:
+        """So many leapfrog steps that together are ``step``, and whether all energies are near each other."""
+        low = high = state.energy
+        for _ in range(count):
+            state = self.chain.leapfrog(state, step / count)
+            self.steps += 1
+            low, high = min(low, state.energy), max(high, state.energy)
+            if not high - low <= self.chain.max_error:
+                return False, state
+        return True, state
 
     def joined(self, a: Stretch, b: Stretch, against: float | None = None) -> tuple[bool, Stretch]:
         """Whether the two neighbours turn back as one, and that one. Its draw is b's with the odds of b's weight
@@ -209,5 +263,4 @@ class Trajectory:
 
     def turns(self, first: State, last: State, momenta: np.ndarray) -> bool:
         """The generalised criterion: not both ends move along the sum of the momenta between them."""
-        along = self.chain.inverse_metric * momenta
-        return not (first.p @ along > 0 and last.p @ along > 0)
+        return not (first.p @ momenta > 0 and last.p @ momenta > 0)

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from probgraph.samplers.metric import Metric
+
 
 @dataclass(frozen=True)
 class Trace:
     """Draws of several chains over R^dim, with all arrays in the order of chains.
 
     ``draws`` (chains, draws, dim); ``stats`` maps each name of `nuts.STATISTICS` to (chains, draws).
-    ``step_size`` (chains,) and ``inverse_metric`` (chains, dim) are those of the draws. ``tuning_draws``
+    ``step_size`` (chains,) and ``metric``, one for each chain, are those of the draws; ``inverse_metric``
+    (chains, dim) is the diagonal of its inverse. ``tuning_draws``
     and ``tuning_stats`` are the same for the warm-up where it was kept, else None. ``chains`` are the
     numbers of the chains that are here: fewer than were started only when ``interrupted``.
     ``seconds_tuning`` and ``seconds_sampling`` (chains,) are each chain's own; ``seconds`` is the whole
@@ -23,7 +26,7 @@ class Trace:
     draws: np.ndarray
     stats: dict[str, np.ndarray]
     step_size: np.ndarray
-    inverse_metric: np.ndarray
+    metric: tuple[Metric, ...]
     chains: np.ndarray
     interrupted: bool
     seconds: float
@@ -33,6 +36,10 @@ class Trace:
     gradients_tuning: int
     tuning_draws: np.ndarray | None = None
     tuning_stats: dict[str, np.ndarray] | None = None
+
+    @property
+    def inverse_metric(self) -> np.ndarray:
+        return np.stack([metric.variances() for metric in self.metric])
 
 
 def largest_rectangle(finished: list[int]) -> tuple[list[int], int]:

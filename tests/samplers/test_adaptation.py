@@ -69,10 +69,10 @@ def test_windows_follow_each_other_and_end_in_time(tune):
 def test_metric_is_the_variance_of_the_window():
     scales = np.array([1e-4, 1.0, 1e5])
     draws = np.random.default_rng(0).normal(size=(2000, 3)) * scales
-    np.testing.assert_allclose(metric.diagonal(draws, scales**2), scales**2, rtol=0.1)
+    np.testing.assert_allclose(metric.of_draws(draws, metric.Metric(scales)).variances(), scales**2, rtol=0.1)
     # Two windows forget a wrong start, whatever the scale.
-    twice = metric.diagonal(draws, metric.diagonal(draws, np.ones(3)))
-    np.testing.assert_allclose(twice, scales**2, rtol=0.2)
+    twice = metric.of_draws(draws, metric.of_draws(draws, metric.identity(3)))
+    np.testing.assert_allclose(twice.variances(), scales**2, rtol=0.2)
 
 
 @pytest.mark.parametrize(
@@ -80,11 +80,11 @@ def test_metric_is_the_variance_of_the_window():
 )
 def test_metric_of_a_stuck_or_wild_chain_can_be_used(draws):
     with np.errstate(over="ignore", invalid="ignore"):
-        values = metric.diagonal(draws, np.ones(2))
+        values = metric.of_draws(draws, metric.identity(2)).variances()
     assert (values > 0).all() and np.isfinite(values).all()
 
 
 def test_metric_begins_as_in_stan():
     draws = np.random.default_rng(0).normal(size=(25, 3))
     expected = 25 / 30 * draws.var(axis=0, ddof=1) + 1e-3 * 5 / 30
-    np.testing.assert_allclose(metric.diagonal(draws, metric.identity(3)), expected)
+    np.testing.assert_allclose(metric.of_draws(draws, metric.identity(3)).variances(), expected)

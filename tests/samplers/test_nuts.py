@@ -7,6 +7,7 @@ from textbook_nuts import TextbookNuts
 
 from probgraph.samplers import LogDensity
 from probgraph.samplers.compiled_nuts import CompiledNuts
+from probgraph.samplers.metric import identity, of_variances
 from probgraph.samplers.nuts import AT_ONCE, FINISH, STATISTICS
 from probgraph.samplers.python_nuts import PythonNuts
 
@@ -18,7 +19,7 @@ def kernel(request):
 
 def run(density, q, step_size, count, *, kernel=CompiledNuts, seed=1, inverse_metric=None, max_treedepth=10):
     chain = kernel(density, q, np.random.PCG64(seed), max_treedepth)
-    chain.set_metric(np.ones(density.dim) if inverse_metric is None else np.asarray(inverse_metric, float))
+    chain.set_metric(of_variances(np.ones(density.dim) if inverse_metric is None else inverse_metric))
     draws, statistics = np.empty((count, density.dim)), np.zeros(count, STATISTICS)
     assert chain.run(step_size, draws, statistics) == count
     return draws, statistics
@@ -151,7 +152,7 @@ def test_stop_sampling_ends_the_run(kernel):
         "if (q[0] > 1) return INT_MIN; grad[0] = -q[0]; *logp = -q[0] * q[0] / 2; return 0;", 1
     )
     chain = kernel(density, np.zeros(1), np.random.PCG64(1))
-    chain.set_metric(np.ones(1))
+    chain.set_metric(identity(1))
     with pytest.raises(RuntimeError, match="asked to stop"):
         chain.run(0.5, np.empty((1000, 1)), np.zeros(1000, STATISTICS))
     assert chain.done.value < 1000
@@ -189,7 +190,7 @@ def test_the_kernels_make_the_same_chain(name):
 def test_energy_loss_leaves_the_chain_where_it_is(kernel):
     """One leapfrog step from q = 0.5 with the momentum that the seed gives, worked out by hand."""
     chain = kernel(compiled_normal([1.0]), np.array([0.5]), np.random.PCG64(3))
-    chain.set_metric(np.ones(1))
+    chain.set_metric(identity(1))
     loss = chain.energy_loss(0.1)
     random = np.random.Generator(np.random.PCG64(3)).random
     a, b = 2 * random() - 1, 2 * random() - 1
@@ -208,7 +209,7 @@ def test_energy_loss_leaves_the_chain_where_it_is(kernel):
 @pytest.mark.parametrize("flag", [FINISH, AT_ONCE])
 def test_a_stopped_chain_makes_no_transition(kernel, flag):
     chain = kernel(compiled_normal([1.0]), np.zeros(1), np.random.PCG64(1))
-    chain.set_metric(np.ones(1))
+    chain.set_metric(identity(1))
     chain.stop.value = flag
     draws, statistics = np.full((3, 1), 7.0), np.zeros(3, STATISTICS)
     assert chain.run(0.5, draws, statistics) == 0 == chain.done.value
@@ -229,7 +230,7 @@ def test_stopped_inside_a_transition(kernel, flag, kept):
         return 0.0, np.zeros(1)
 
     chain = kernel(LogDensity.from_python(density, 1), np.zeros(1), np.random.PCG64(1), 4)
-    chain.set_metric(np.ones(1))
+    chain.set_metric(identity(1))
     draws, statistics = np.empty((9, 1)), np.zeros(9, STATISTICS)
     assert chain.run(0.5, draws, statistics) == kept == chain.done.value
     assert (statistics["n_steps"] == [15] * kept + [0] * (9 - kept)).all()

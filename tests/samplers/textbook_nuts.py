@@ -89,6 +89,7 @@ class TextbookNuts:
             gain = self.start_energy - new.energy
             self.steps += 1
             self.acceptance += min(1.0, np.exp(min(gain, 0.0)))
+            self.symmetric += 2 * min(1.0, np.exp(min(gain, 0.0))) / (1 + np.exp(min(gain, 700)))
             if not gain >= -1000:
                 raise Ended(diverging=True)
             return Tree(new, new, new.p, gain, new)
@@ -106,7 +107,7 @@ class TextbookNuts:
         p = self.momentum()
         self.start_energy = self.kinetic(p) - self.current.logp
         start = replace(self.current, p=p, energy=self.start_energy, index=0)
-        self.steps, self.acceptance = 0, 0.0
+        self.steps, self.acceptance, self.symmetric = 0, 0.0, 0.0
         backward, forward, rho, log_weight, proposal = start, start, p, 0.0, start
         depth, turning, diverging = 0, False, False
         while depth < self.max_treedepth and not turning:
@@ -133,6 +134,7 @@ class TextbookNuts:
         return proposal.q, {
             "lp": proposal.logp,
             "acceptance_rate": self.acceptance / self.steps,
+            "acceptance_rate_symmetric": self.symmetric / self.steps,
             "step_size": step_size,
             "energy": proposal.energy,
             "energy_error": proposal.energy - self.start_energy,
