@@ -23,11 +23,14 @@ from probgraph.distributions import (
     kronecker,
     matrices,
     mixtures,
+    points,
+    radial,
     random_walks,
     real_line,
     simplexes,
     transforms,
     truncated,
+    truncated_normal,
     zero_inflated,
 )
 from probgraph.distributions.areas import *
@@ -48,12 +51,15 @@ from probgraph.distributions.half_line import *
 from probgraph.distributions.kronecker import *
 from probgraph.distributions.matrices import *
 from probgraph.distributions.mixtures import *
+from probgraph.distributions.points import *
 from probgraph.distributions.probabilities import icdf, logccdf, logcdf, logp
+from probgraph.distributions.radial import *
 from probgraph.distributions.random_variable import RandomVariable
 from probgraph.distributions.random_walks import *
 from probgraph.distributions.real_line import *
 from probgraph.distributions.simplexes import *
 from probgraph.distributions.truncated import *
+from probgraph.distributions.truncated_normal import *
 from probgraph.distributions.zero_inflated import *
 
 __all__ = [
@@ -76,6 +82,9 @@ __all__ = [
     *truncated.__all__,
     *censored.__all__,
     *custom.__all__,
+    *points.__all__,
+    *radial.__all__,
+    *truncated_normal.__all__,
     *random_walks.__all__,
     *autoregressions.__all__,
     "Distribution",

@@ -335,6 +335,8 @@ class Distribution:
         if self.discrete:
             value = ew.floor(value)
             under, over = value < support.lower, value >= support.upper
+        elif self.atoms:
+            under, over = value < support.lower, value >= support.upper
         else:  # at a bound there is no mass
             under, over = value <= support.lower, value >= support.upper
         # Elsewhere a point of the support stands in, lest what is not chosen should spoil a gradient.

@@ -1,4 +1,4 @@
-"""Counts with more, or fewer, zeros than their kind has: mixtures with a point at 0, and hurdles.
+"""Counts, and positive numbers, with zeros of their own: mixtures with a point at 0, and hurdles.
 
 The idea worth knowing: each is made of another distribution of counts, `inner`, of whose kernels it makes its own.
 """
@@ -8,9 +8,18 @@ from __future__ import annotations
 import numpy as np
 
 from probgraph.distributions.base import Distribution
-from probgraph.distributions.constraints import integers_to, natural, nonnegative, positive, probability, unit
+from probgraph.distributions.constraints import (
+    integers_to,
+    natural,
+    nonnegative,
+    positive,
+    probability,
+    real,
+    unit,
+)
 from probgraph.distributions.counts import NegativeBinomial
 from probgraph.distributions.discrete import Binomial, Poisson
+from probgraph.distributions.half_line import Gamma, LogNormal
 from probgraph.distributions.parameters import Alternative
 from probgraph.engine.ops import elementwise as ew
 
@@ -184,6 +193,86 @@ class HurdleNegativeBinomial(_Hurdle):
         first = np.expm1(-np.log1p(rng.random(size) * np.expm1(log_none)) / alpha) * (alpha / mu)
         rate = rng.gamma(alpha + 1.0, 1.0, size) / (alpha / mu + first)
         return 1 + rng.poisson(rate * np.maximum(1.0 - first, 0.0))
+
+
+class _ContinuousHurdle(Distribution):
+    """0 with probability 1 - psi, else a positive number of `inner`."""
+
+    inner: Distribution
+    support = nonnegative
+    atoms = True
+
+    def density(self, x):
+        positive_x = ew.switch(x > 0.0, x, 1.0)
+        return ew.switch(x > 0.0, ew.log(self.psi) + self.inner.density(positive_x), ew.log1p(-self.psi))
+
+    def cumulative(self, x):
+        positive_x = ew.switch(x > 0.0, x, 1.0)
+        above = self.survival(x)
+        below = ew.logaddexp(ew.log1p(-self.psi), ew.log(self.psi) + self.inner.cumulative(positive_x))
+        below = ew.switch(x > 0.0, below, ew.log1p(-self.psi))
+        return ew.switch(above < -1.0, ew.log1mexp(ew.minimum(above, -1.0)), below)
+
+    def survival(self, x):
+        positive_x = ew.switch(x > 0.0, x, 1.0)
+        return ew.log(self.psi) + ew.switch(x > 0.0, self.inner.survival(positive_x), 0.0)
+
+    def draw(self, rng, size, psi, **inner):
+        return np.where(rng.random(size) < psi, self.inner.draw(rng, size, **inner), 0.0)
+
+    def mean(self):
+        return self.psi * self.inner.mean()
+
+    def variance(self):
+        mean = self.inner.mean()
+        return self.psi * (self.inner.variance() + (1.0 - self.psi) * ew.sqr(mean))
+
+    def point(self):
+        return self.inner.point()
+
+
+class HurdleGamma(_ContinuousHurdle):
+    """0 with probability 1 - psi, else Gamma: psi beta^alpha x^(alpha - 1) exp(-beta x) / Γ(alpha), for x > 0.
+
+    psi is between 0 and 1; alpha and beta are positive, or instead of them the mean mu and the standard deviation sigma
+    of what is above 0.
+
+    >>> HurdleGamma.dist(psi=0.5, alpha=1.0, beta=1.0).logp([0.0, 1.0]).eval()
+    array([-0.69314718, -1.69314718])
+    """
+
+    params = {"psi": probability, "alpha": positive, "beta": positive}
+    alternatives = (
+        Alternative(
+            {"psi": probability, "mu": positive, "sigma": positive},
+            lambda psi, mu, sigma: {"psi": psi, "alpha": ew.sqr(mu / sigma), "beta": mu / ew.sqr(sigma)},
+        ),
+    )
+
+    def prepare(self):
+        self.inner = Gamma.dist(alpha=self.alpha, beta=self.beta)
+
+
+class HurdleLogNormal(_ContinuousHurdle):
+    """0 with probability 1 - psi, else LogNormal: psi exp(-(log x - mu)² / (2 sigma²)) / (x sigma √2π), for x > 0.
+
+    psi is between 0 and 1; mu is real, 0 if not given, and sigma, or tau = 1 / sigma², positive, 1 if not given.
+
+    >>> HurdleLogNormal.dist(psi=0.5, mu=0.0, sigma=1.0).logp([0.0, 1.0]).eval()
+    array([-0.69314718, -1.61208571])
+    """
+
+    params = {"psi": probability, "mu": real, "sigma": positive}
+    defaults = {"mu": 0.0, "sigma": 1.0}
+    alternatives = (
+        Alternative(
+            {"psi": probability, "mu": real, "tau": positive},
+            lambda psi, mu, tau: {"psi": psi, "mu": mu, "sigma": tau**-0.5},
+        ),
+    )
+
+    def prepare(self):
+        self.inner = LogNormal.dist(mu=self.mu, sigma=self.sigma)
 
 
 __all__ = [

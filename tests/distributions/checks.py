@@ -230,6 +230,10 @@ def sampling_pvalue(cls: type[Distribution], params: dict[str, Any]) -> float:
     if row(cls).scipy is None:
         return float(st.kstest(draws[:500], _cdf_by_integration(cls, params)).pvalue)
     frozen = row(cls).scipy(**{k: float(v) for k, v in params.items()})
+    if cls.atoms:  # the share of those at the point, then the others by themselves
+        rest = draws[draws != 0]
+        share = st.binomtest(len(rest), len(draws), float(params["psi"])).pvalue
+        return float(min(share, st.kstest(rest, frozen.inner.cdf).pvalue))
     if not isinstance(frozen.dist, st.rv_discrete):
         return float(st.kstest(draws, frozen.cdf).pvalue)
     assert draws.dtype == np.int64

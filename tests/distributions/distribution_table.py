@@ -18,8 +18,17 @@ import probgraph.distributions as pd
 from probgraph.distributions import Distribution
 
 mp.mp.dps = 60
-#: files of distributions made of others, and of series, which have tests of their own
-COMBINATORS = ("mixtures", "truncated", "censored", "custom", "sequences", "random_walks", "autoregressions")
+#: files of distributions made of others, of points and of series, which have tests of their own
+COMBINATORS = (
+    "points",
+    "mixtures",
+    "truncated",
+    "censored",
+    "custom",
+    "sequences",
+    "random_walks",
+    "autoregressions",
+)
 
 REAL_LINE = (-1e8, -30.0, -1.3, 0.0, 1e-10, 0.3, 2.0, 50.0, 1e8)
 HALF_LINE = (1e-300, 1e-8, 0.2, 1.0, 7.5, 300.0, 1e6)
@@ -431,7 +440,149 @@ def _folded_t_moments(nu, sigma):
     return float(mean), float(sigma**2 * nu / (nu - 2) - mean**2) if nu > 2 else np.inf
 
 
+def _truncated_normal_mass(a, b, mu, sigma):
+    """From the tail that the bounds are in."""
+    if a > mu:
+        a, b, mu = -b, -a, -mu
+    return _normal_below(b, mu, sigma) - _normal_below(a, mu, sigma)
+
+
+def _truncated_normal(x, mu, sigma, lower, upper):
+    return _normal(x, mu, sigma) - mp.log(_truncated_normal_mass(lower, upper, mu, sigma))
+
+
+def _von_mises(x, mu, kappa):
+    return kappa * mp.cos(x - mu) - mp.log(2 * mp.pi * mp.besseli(0, kappa))
+
+
+def _rice(x, nu, sigma):
+    y = x * nu / sigma**2
+    return mp.log(x) - 2 * mp.log(sigma) - (x**2 + nu**2) / (2 * sigma**2) + mp.log(mp.besseli(0, y))
+
+
+def _rice_moments(nu, sigma):
+    nu, sigma = mp.mpf(nu), mp.mpf(sigma)
+    mean = sigma * mp.sqrt(mp.pi / 2) * mp.laguerre(mp.mpf(1) / 2, 0, -(nu**2) / (2 * sigma**2))
+    return float(mean), float(2 * sigma**2 + nu**2 - mean**2)
+
+
+class _Hurdle:
+    """SciPy has none: 0 with probability 1 - psi, else `inner`."""
+
+    dist = st.norm
+
+    def __init__(self, psi, inner):
+        self.psi, self.inner = psi, inner
+
+    def cdf(self, x):
+        return np.where(np.asarray(x) < 0, 0.0, 1 - self.psi + self.psi * self.inner.cdf(x))
+
+    def ppf(self, q):
+        return self.inner.ppf(np.clip((q - 1 + self.psi) / self.psi, 0.01, 1))
+
+    def logpdf(self, x):
+        return np.where(np.asarray(x) == 0, np.log1p(-self.psi), np.log(self.psi) + self.inner.logpdf(x))
+
+
+def _hurdle(inner):
+    return lambda x, psi, **params: mp.log(1 - psi) if x == 0 else mp.log(psi) + inner(x, **params)
+
+
+def _hurdle_tails(below, above):
+    return (
+        lambda x, psi, **p: 1 - psi + (psi * below(x, **p) if x else 0),
+        lambda x, psi, **p: psi * (above(x, **p) if x else 1),
+    )
+
+
+def _hurdle_moments(inner):
+    def moments(psi, **params):
+        frozen = inner(**params)
+        mean, variance = float(frozen.mean()), float(frozen.var())
+        return psi * mean, psi * (variance + (1 - psi) * mean**2)
+
+    return moments
+
+
+def _gamma_of(alpha, beta):
+    return st.gamma(alpha, 0, 1 / beta)
+
+
+def _lognormal_of(mu, sigma):
+    return st.lognorm(sigma, 0, float(mp.e**mu))
+
+
 TABLE: dict[str, Row] = {
+    "TruncatedNormal": Row(
+        (
+            {"mu": 0.0, "sigma": 1.0, "lower": -1.0, "upper": 2.0},
+            {"mu": 1.0, "sigma": 2.0, "lower": -1.0, "upper": 1e3},
+            {"mu": 0.0, "sigma": 1.0, "lower": 8.0, "upper": 60.0},
+            {"mu": 0.0, "sigma": 0.5, "lower": -60.0, "upper": -4.0},
+        ),
+        (-50.0, -20.5, -0.7, 0.3, 1.9, 8.5, 20.0, 50.0),
+        (-1e3, 1e4),
+        _truncated_normal,
+        lambda mu, sigma, lower, upper: st.truncnorm((lower - mu) / sigma, (upper - mu) / sigma, mu, sigma),
+        lambda x, mu, sigma, lower, upper: (
+            _truncated_normal_mass(lower, x, mu, sigma) / _truncated_normal_mass(lower, upper, mu, sigma)
+        ),
+        lambda x, mu, sigma, lower, upper: (
+            _truncated_normal_mass(x, upper, mu, sigma) / _truncated_normal_mass(lower, upper, mu, sigma)
+        ),
+        alternatives=(
+            (
+                {"mu": 1.0, "tau": 4.0, "lower": 0.0, "upper": 2.0},
+                {"mu": 1.0, "sigma": 0.5, "lower": 0.0, "upper": 2.0},
+            ),
+        ),
+    ),
+    "VonMises": Row(
+        (
+            {"mu": 0.0, "kappa": 1.0},
+            {"mu": 0.0, "kappa": 0.01},
+            {"mu": -1.0, "kappa": 30.0},
+            {"mu": 0.3, "kappa": 1e4},
+        ),
+        (-3.1, -1.0, -0.2, 0.0, 0.31, 2.0, 3.0),
+        (-3.2, 4.0),
+        _von_mises,
+        lambda mu, kappa: st.vonmises(kappa, mu),
+    ),
+    "Rice": Row(
+        ({"nu": 1.0, "sigma": 1.0}, {"nu": 0.01, "sigma": 3.0}, {"nu": 40.0, "sigma": 0.5}),
+        (1e-8, 0.2, 1.0, 7.5, 40.0, 300.0),
+        (-1.0,),
+        _rice,
+        lambda nu, sigma: st.rice(nu / sigma, 0, sigma),
+        moments=_rice_moments,
+        alternatives=(({"b": 2.0, "sigma": 0.5}, {"nu": 1.0, "sigma": 0.5}),),
+    ),
+    "HurdleGamma": Row(
+        ({"psi": 0.7, "alpha": 2.0, "beta": 0.5}, {"psi": 0.1, "alpha": 0.3, "beta": 3.0}),
+        (0.0, *HALF_LINE),
+        (-1e-300, -2.0),
+        _hurdle(_gamma),
+        lambda psi, **p: _Hurdle(psi, _gamma_of(**p)),
+        *_hurdle_tails(_gamma_below, _gamma_above),
+        moments=_hurdle_moments(_gamma_of),
+        alternatives=(
+            ({"psi": 0.5, "mu": 3.0, "sigma": 1.5}, {"psi": 0.5, "alpha": 4.0, "beta": 4.0 / 3.0}),
+        ),
+    ),
+    "HurdleLogNormal": Row(
+        ({"psi": 0.7, "mu": 0.0, "sigma": 1.0}, {"psi": 0.1, "mu": -1.0, "sigma": 0.3}),
+        (0.0, *HALF_LINE),
+        (-1e-300, -1.0),
+        _hurdle(lambda x, mu, sigma: _normal(mp.log(x), mu, sigma) - mp.log(x)),
+        lambda psi, **p: _Hurdle(psi, _lognormal_of(**p)),
+        *_hurdle_tails(
+            lambda x, mu, sigma: _normal_below(mp.log(x), mu, sigma),
+            lambda x, mu, sigma: _normal_below(-mp.log(x), -mu, sigma),
+        ),
+        moments=_hurdle_moments(_lognormal_of),
+        alternatives=(({"psi": 0.5, "mu": 1.0, "tau": 4.0}, {"psi": 0.5, "mu": 1.0, "sigma": 0.5}),),
+    ),
     "Normal": Row(
         ({"mu": 0.0, "sigma": 1.0}, {"mu": -3.0, "sigma": 0.02}, {"mu": 1e3, "sigma": 40.0}),
         REAL_LINE,
