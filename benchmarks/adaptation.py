@@ -29,7 +29,7 @@ from probgraph.model.log_density import log_density
 from probgraph.samplers import LogDensity, Trace, jittered_starts, sample_chains
 
 METRICS = ("stan", "diag", "low_rank", "dense", "auto")
-LEFT_OUT = ("radon", "diamonds", "garch")
+LEFT_OUT = ("radon", "diamonds", "garch", "item_response")
 """Workloads whose posteriors take minutes; they can be named."""
 
 TUNE = (300, 500, 1000)

@@ -19,10 +19,13 @@ from probgraph.map import MAP, find_MAP
 from probgraph.model import Data, Deterministic, Model, Potential, modelcontext, set_data
 from probgraph.predictive import sample_posterior_predictive, sample_prior_predictive
 from probgraph.sampling import sample
+from probgraph.steps import NUTS, WALNUTS
 
 __all__ = [
     *distributions.__all__,
     "MAP",
+    "NUTS",
+    "WALNUTS",
     "Data",
     "Deterministic",
     "Model",

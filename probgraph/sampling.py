@@ -30,6 +30,7 @@ from probgraph.samplers import (
     sample_chains,
     warn_if_no_compiler,
 )
+from probgraph.steps import Step, the_step
 
 INITS = ("auto", "jitter+adapt_diag", "adapt_diag")
 Initvals = Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None
@@ -43,6 +44,7 @@ def sample(
     chains: int = 4,
     cores: int | None = None,
     random_seed: RandomSeed = None,
+    step: Step | str | None = None,
     target_accept: float = 0.8,
     max_treedepth: int = 10,
     metric: str = "auto",
@@ -57,7 +59,7 @@ def sample(
     idata_kwargs: Mapping[str, Any] | None = None,
     model: Model | None = None,
 ) -> Any:
-    """Draw from the posterior of the open model with the No-U-Turn sampler, in compiled code.
+    """Draw from the posterior of the open model with the No-U-Turn sampler or its like, in compiled code.
 
     Where there is no C compiler it runs in Python, from twenty times (much data) to a thousand times (small models)
     slower, and a warning says so.
@@ -70,6 +72,9 @@ def sample(
         Chains at a time; as many as there are processors by default. The draws do not depend on it.
     random_seed
         The same seed gives the same draws, bit for bit (without a compiler, to rounding).
+    step
+        "nuts", the default, or "walnuts", which halves its steps where a posterior is narrow; or `NUTS(...)`,
+        `WALNUTS(...)` with their own settings.
     target_accept
         Acceptance rate that the step size is tuned to; nearer to 1 for posteriors with narrow places.
     max_treedepth
@@ -119,6 +124,9 @@ def sample(
         raise ValueError(f"init is {init!r}; it must be one of {', '.join(map(repr, INITS))}")
     if chains < 1:
         raise ValueError(f"chains is {chains}; at least one is needed")
+    way = the_step(step)
+    target_accept = target_accept if way.target_accept is None else way.target_accept
+    max_treedepth = max_treedepth if way.max_treedepth is None else way.max_treedepth
     seed = _seed(random_seed)
     compiled = _compile(model, options, var_names)
     starts = _starts(model, compiled, chains, seed, initvals, init, jitter_max_retries)
@@ -134,6 +142,7 @@ def sample(
             max_treedepth=max_treedepth,
             metric=metric,
             step_jitter=step_jitter,
+            max_error=way.max_error,
             progressbar=progressbar,
             discard_tuned=discard_tuned_samples,
         )
@@ -143,7 +152,7 @@ def sample(
     if not return_inferencedata:
         return compiled.results.arrays(trace.draws)["posterior"]
     settings = {
-        "sampler": "NUTS",
+        "sampler": way.name,
         "tuning_steps": tune,
         "target_accept": target_accept,
         "max_treedepth": max_treedepth,

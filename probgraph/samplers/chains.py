@@ -53,13 +53,15 @@ def sample_chains(
     max_treedepth: int = 10,
     metric: str = "auto",
     step_jitter: float = 0.0,
+    max_error: float = 0.0,
     progressbar: bool = True,
     discard_tuned: bool = True,
 ) -> Trace:
     """Sample a density with the No-U-Turn sampler, one chain from each row of ``initial`` (chains, dim).
 
     ``tune`` transitions adapt step size and metric, then ``draws`` are kept. ``metric`` is one of `METRICS`
-    (metric.py tells what they are); ``step_jitter`` varies each step size by up to this part of it. ``cores`` chains run at a time
+    (metric.py tells what they are); ``step_jitter`` varies each step size by up to this part of it; with ``max_error``
+    each step is halved until its energy error is within it (WALNUTS). ``cores`` chains run at a time
     (as many as there are processors by default). The same seed gives the same draws, whatever ``cores`` and
     ``progressbar`` are. Ctrl-C ends the run and returns what was drawn so far, marked ``interrupted``; a
     second Ctrl-C gives it up. Without a C compiler the transitions run in Python, slowly, and a warning says so;
@@ -71,7 +73,7 @@ def sample_chains(
         trace.draws.mean(axis=(0, 1))
     """
     starts = np.ascontiguousarray(initial, dtype=np.float64)
-    _check(density, starts, draws, tune, cores, step_jitter)
+    _check(density, starts, draws, tune, cores, step_jitter, max_error)
     targets = Targets(target_accept, metric)
     began = time.perf_counter()
     count = len(starts)
@@ -88,6 +90,7 @@ def sample_chains(
                 max_treedepth,
                 stop,
                 step_jitter=step_jitter,
+                max_error=max_error,
             )
         except ValueError as error:
             raise ValueError(f"chain {number}: {error}") from error
@@ -235,7 +238,13 @@ def _processors() -> int:
 
 
 def _check(
-    density: LogDensity, starts: np.ndarray, draws: int, tune: int, cores: int | None, step_jitter: float
+    density: LogDensity,
+    starts: np.ndarray,
+    draws: int,
+    tune: int,
+    cores: int | None,
+    step_jitter: float,
+    max_error: float,
 ) -> None:
     if starts.ndim != 2 or starts.shape[1] != density.dim or len(starts) == 0:
         raise ValueError(f"initial has shape {starts.shape}; it needs (chains, {density.dim}), chains >= 1")
@@ -244,5 +253,7 @@ def _check(
             raise ValueError(f"{name} is {value}; it must not be negative")
     if cores is not None and cores < 1:
         raise ValueError(f"cores is {cores}; at least one chain must run at a time")
+    if not 0 <= max_error < np.inf:
+        raise ValueError(f"max_error is {max_error}; it must be positive, or 0 for no bound")
     if not 0 <= step_jitter < 1:
         raise ValueError(f"step_jitter is {step_jitter}; it must be at least 0 and below 1")

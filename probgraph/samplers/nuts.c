@@ -70,6 +70,7 @@ typedef struct {
     const double *matrix, *vectors, *stretches; /* the caller's: S (dim, dim); v (rank, dim), stretch (rank); or null */
     int64_t rank;
     double *scratch;
+    double first_error; /* of the energy, where the adaptive step at hand was not halved yet */
     double max_error; /* of the energy within a step of the trajectory; 0 leaves the steps as they are */
     int64_t max_halvings;
     double *rho; /* two sums for each depth: one for each half of the tree above; the last is the trajectory's */
@@ -218,7 +219,9 @@ static int fine_steps(sampler *s, double step, int64_t count, const state *from,
 static outcome adaptive_step(sampler *s, double step, const state *from, state *to) {
     int code = 0;
     for (int64_t halvings = 0; halvings <= s->max_halvings; halvings++) {
-        if (fine_steps(s, step, (int64_t)1 << halvings, from, to, &code)) {
+        int within = fine_steps(s, step, (int64_t)1 << halvings, from, to, &code);
+        if (halvings == 0) s->first_error = to->energy - from->energy;
+        if (within) {
             to->index = from->index + (step > 0 ? 1 : -1);
             /* Who comes back from `to` must not be content with fewer, or the step could not be undone. */
             outcome result = COMPLETE;
@@ -295,7 +298,7 @@ static outcome build_leaf(sampler *s, double step, const state *from, tree *out)
     double gain = s->start_energy - x->energy;
     s->leaves++;
     s->sum_acceptance += gain > 0 ? 1.0 : exp(gain);
-    s->sum_symmetric += 2.0 / (1.0 + exp(fabs(gain)));
+    s->sum_symmetric += 2.0 / (1.0 + exp(fabs(s->max_error > 0 ? s->first_error : gain)));
     if (!(gain >= -DIVERGENCE_THRESHOLD)) return DIVERGING;
     if (result != COMPLETE) return result;
     *out = (tree){hold(x), hold(x), hold(x), x->p, gain};

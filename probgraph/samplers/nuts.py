@@ -40,7 +40,8 @@ STATISTICS = np.dtype(
 """The statistics of one draw, under the names that ArviZ reads; the struct ``statistics`` of nuts.c.
 
 ``lp`` is the log density at the draw; ``acceptance_rate`` the mean over the trajectory of min(1, exp(energy
-lost)), the symmetric one that of 2 / (1 + exp(|energy lost|)), which is low also where energy is gained;
+lost)), the symmetric one that of 2 / (1 + exp(|energy lost|)), which is low also where energy is gained
+(where steps are halved, of each step's energy before it was);
 ``energy`` the Hamiltonian at the draw and ``energy_error`` that minus the start's; ``tree_depth`` the
 number of completed doublings, ``n_steps`` of gradients; ``index_in_trajectory`` the leapfrog steps between
 start and draw.

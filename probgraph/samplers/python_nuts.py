@@ -175,7 +175,7 @@ class Trajectory:
         self.start_energy = start.energy
         self.whole = Stretch(start, start, start.p, 0.0, start)
         self.depth = self.steps = self.leaves = 0
-        self.sum_acceptance = self.sum_symmetric = 0.0
+        self.sum_acceptance = self.sum_symmetric = self.first_error = 0.0
 
     def grow(self) -> End:
         """Double it as often as it goes; `whole` is then all of it but an abandoned last doubling."""
@@ -207,7 +207,8 @@ class Trajectory:
             gain = self.start_energy - state.energy
             self.leaves += 1
             self.sum_acceptance += math.exp(min(gain, 0.0))
-            self.sum_symmetric += 2.0 * math.exp(-abs(gain)) / (1.0 + math.exp(-abs(gain)))
+            error = self.first_error if self.chain.max_error else gain
+            self.sum_symmetric += 2.0 * math.exp(-abs(error)) / (1.0 + math.exp(-abs(error)))
             if gain < -DIVERGENCE_THRESHOLD:
                 return End.DIVERGED
             if end is not None:
@@ -228,6 +229,8 @@ class Trajectory:
             return self.chain.leapfrog(state, step), None
         for halvings in range(MAX_HALVINGS + 1):
             within, to = self.fine_steps(state, step, 2**halvings)
+            if halvings == 0:
+                self.first_error = to.energy - state.energy
             if within:
                 to = to._replace(index=state.index + (1 if step > 0 else -1))
                 # Who comes back from there must not be content with fewer, or the step could not be undone.

@@ -1,0 +1,92 @@
+"""Halved steps where NUTS fails: the scale of a funnel, and of eight schools as they are usually written."""
+
+import arviz as az
+import numpy as np
+import pytest
+import scipy.stats as st
+from densities import compiled
+
+import probgraph as pg
+from probgraph.samplers import sample_chains
+
+FUNNEL = """
+double v = q[0], squares = 0, inverse = exp(-v);
+for (long i = 1; i < n; i++) { squares += q[i] * q[i]; grad[i] = -inverse * q[i]; }
+*logp = -v * v / 18 - 0.5 * inverse * squares - 0.5 * (n - 1) * v;
+grad[0] = -v / 9 + 0.5 * inverse * squares - 0.5 * (n - 1);
+return 0;
+"""
+LEVELS = np.array([0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99])
+
+
+def errors_of_quantiles(draws, truth):
+    """By how many standard errors the parts of the draws below the true quantiles are off; draws (chains, n)."""
+    below = draws[..., None] < truth
+    sizes = np.array([float(az.ess(below[..., k].astype(float))) for k in range(len(truth))])
+    return (below.mean((0, 1)) - LEVELS) / np.sqrt(LEVELS * (1 - LEVELS) / sizes)
+
+
+def funnel_draws(**options):
+    starts = np.random.default_rng(0).uniform(-1, 1, (4, 10))
+    return sample_chains(
+        compiled(FUNNEL, 10), starts, draws=10_000, random_seed=4, progressbar=False, metric="diag", **options
+    )
+
+
+def test_the_funnel_has_its_mouth_and_its_neck():
+    """Neal's funnel in 10 dimensions, centred: the log scale is N(0, 3)."""
+    truth = st.norm(0, 3).ppf(LEVELS)
+    trace = funnel_draws(max_error=0.5)
+    assert np.abs(errors_of_quantiles(trace.draws[:, :, 0], truth)).max() < 3.5
+    assert trace.stats["diverging"].mean() < 1e-3
+    # Where the sampler of fixed steps diverges and never sees the neck.
+    plain = funnel_draws()
+    assert plain.stats["diverging"].sum() > 50
+    assert plain.draws[:, :, 0].min() > -5.5 > trace.draws[:, :, 0].min()
+
+
+def eight_schools(centred):
+    effect, error = [28, 8, -3, 7, -1, 1, 18, 12], [15, 10, 16, 11, 9, 11, 10, 18]
+    with pg.Model() as model:
+        mu, tau = pg.Normal("mu", 0, 5), pg.HalfCauchy("tau", 5)
+        if centred:
+            theta = pg.Normal("theta", mu, tau, shape=8)
+        else:
+            theta = mu + tau * pg.Normal("z", 0, 1, shape=8)
+        pg.Normal("y", theta, error, observed=effect)
+    return model
+
+
+@pytest.mark.filterwarnings("ignore:There w")
+def test_eight_schools_centred():
+    options = {"progressbar": False, "random_seed": 3}
+    known = pg.sample(4000, model=eight_schools(False), target_accept=0.95, **options)
+    truth = np.quantile(np.log(known.posterior["tau"].values), LEVELS)
+    centred = pg.sample(10_000, model=eight_schools(True), step="walnuts", **options)
+    assert centred.posterior.attrs["sampler"] == "WALNUTS"
+    assert int(centred.sample_stats["diverging"].sum()) <= 10
+    # Also the truth is an estimate, from 16,000 draws.
+    assert np.abs(errors_of_quantiles(np.log(centred.posterior["tau"].values), truth)).max() < 4
+
+
+@pytest.mark.filterwarnings("ignore:There w")
+def test_a_step_has_its_own_settings():
+    with pg.Model():
+        pg.Normal("x")
+        settings = {"chains": 1, "tune": 20, "progressbar": False}
+        one = pg.sample(5, step=pg.NUTS(target_accept=0.9, max_treedepth=3), **settings)
+        two = pg.sample(5, step=pg.WALNUTS, **settings)
+    assert one.posterior.attrs["target_accept"] == 0.9 and one.posterior.attrs["max_treedepth"] == 3
+    assert two.posterior.attrs["sampler"] == "WALNUTS"
+
+
+@pytest.mark.parametrize("wrong, error", [("hmc2", ValueError), (3, TypeError), (pg.Normal, TypeError)])
+def test_bad_steps(wrong, error):
+    with pg.Model():
+        pg.Normal("x")
+        with pytest.raises(error, match=r"it must be one of 'nuts', 'walnuts', NUTS\(\.\.\.\), WALNUTS"):
+            pg.sample(step=wrong)
+    with pytest.raises(ValueError, match="max_error is -1"):
+        pg.WALNUTS(max_error=-1)
+    with pytest.raises(ValueError, match="max_error is -1"):
+        sample_chains(compiled(FUNNEL, 10), np.zeros((1, 10)), max_error=-1)
