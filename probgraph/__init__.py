@@ -16,7 +16,16 @@ from probgraph import distributions, math
 from probgraph.distributions import *
 from probgraph.log_likelihood import compute_deterministics, compute_log_likelihood, compute_log_prior
 from probgraph.map import MAP, find_MAP
-from probgraph.model import Data, Deterministic, Model, Potential, modelcontext, set_data
+from probgraph.model import (
+    ConstantData,
+    Data,
+    Deterministic,
+    Model,
+    MutableData,
+    Potential,
+    modelcontext,
+    set_data,
+)
 from probgraph.predictive import sample_posterior_predictive, sample_prior_predictive
 from probgraph.sampling import sample
 from probgraph.steps import NUTS, WALNUTS
@@ -26,9 +35,11 @@ __all__ = [
     "MAP",
     "NUTS",
     "WALNUTS",
+    "ConstantData",
     "Data",
     "Deterministic",
     "Model",
+    "MutableData",
     "Potential",
     "compute_deterministics",
     "compute_log_likelihood",

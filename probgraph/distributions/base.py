@@ -145,6 +145,10 @@ class Distribution:
         distribution = cls._made(who, args, kwargs)
         return model.register(name, distribution, **registration)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # For copies and pickles: `__new__` would ask for a name, and a model.
+        return _blank, (type(self),), self.__dict__
+
     @classmethod
     def dist(cls, *args: Any, **kwargs: Any) -> Self:
         """The distribution by itself, without a model.
@@ -434,6 +438,10 @@ class Distribution:
         return f"{type(self).__name__}({', '.join(given)})"
 
     __repr__ = __str__
+
+
+def _blank(cls: type[Distribution]) -> Distribution:
+    return object.__new__(cls)
 
 
 def own_of(name: str, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,37 +21,13 @@ from probgraph.distributions.random_variable import open_model
 from probgraph.distributions.special import in_floatX
 from probgraph.engine.barriers import zero_grad
 from probgraph.engine.graph import Variable
-from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops import reduce
 from probgraph.engine.ops.cholesky import cholesky
 from probgraph.engine.ops.diagonals import diagonal, matrix_transpose
 from probgraph.engine.ops.products import matmul
 from probgraph.engine.ops.special import betaln
-
-
-def expand_packed_triangular(
-    n: int, packed: Any, lower: bool = True, diagonal_only: bool = False
-) -> Variable:
-    """Triangular matrices (..., n, n) from vectors (..., n (n + 1) / 2) of their places, row by row.
-
-    With lower=False upper ones; with diagonal_only=True the diagonals (..., n) alone.
-
-    >>> expand_packed_triangular(2, [1.0, 2.0, 3.0]).eval()
-    array([[1., 0.],
-           [2., 3.]])
-    """
-    packed = as_variable(packed)
-    inside = np.tri(n, dtype=bool) if lower else np.tri(n, dtype=bool).T
-    places = np.zeros((n, n), dtype="int64")
-    places[inside] = np.arange(n * (n + 1) // 2)
-    if packed.type.shape[-1] not in (None, n * (n + 1) // 2):
-        raise ValueError(
-            f"expand_packed_triangular: n={n} needs vectors of {n * (n + 1) // 2} places, given {packed.type.shape}"
-        )
-    if diagonal_only:
-        return packed[..., np.diagonal(places)]
-    return ew.switch(inside, packed[..., places], 0.0)
+from probgraph.math import expand_packed_triangular
 
 
 def lkj_constant(n: int, eta: Variable) -> Variable:

@@ -22,13 +22,13 @@ from probgraph.model.variables import refuse_impossible
 def as_array(what: str, values: Any) -> np.ndarray:
     """Numbers in any usual form (lists, arrays, pandas) as an array: floats in floatX, integers in int64.
 
-    Raises NotImplementedError for masked values, TypeError for what is no number.
+    Raises ValueError for masked values, TypeError for what is no number.
     """
     if isinstance(values, np.ma.MaskedArray):
         if np.ma.getmaskarray(values).any():
-            raise NotImplementedError(
-                f"{what}: {int(np.ma.getmaskarray(values).sum())} values are masked, and imputing missing values is"
-                " not supported yet: drop them, e.g. values.compressed()"
+            raise ValueError(
+                f"{what}: {int(np.ma.getmaskarray(values).sum())} values are masked; drop them, e.g."
+                " values.compressed(). Only what is observed= may have missing values"
             )
         values = values.data
     try:
@@ -70,15 +70,34 @@ def as_observed(name: str, distribution: Distribution, observed: Any) -> tuple[V
     return variable, array
 
 
+def missing_in(observed: Any) -> np.ndarray | None:
+    """Where observations are masked or nan, as booleans of their shape; None where there are all, or they are Data."""
+    if isinstance(observed, Variable):
+        return None
+    if isinstance(observed, np.ma.MaskedArray):
+        mask = np.ma.getmaskarray(observed)
+        values = np.asarray(observed.filled(0))
+    else:
+        try:
+            values = np.asarray(observed.to_numpy() if hasattr(observed, "to_numpy") else observed)
+            values = values.astype("float64") if values.dtype == object else values
+        except (TypeError, ValueError):
+            return None  # to be refused where it is read
+        mask = np.zeros(values.shape, bool)
+    if values.dtype.kind == "f":
+        mask = mask | np.isnan(values)
+    return mask if mask.any() else None
+
+
 def _refuse_missing(name: str, array: np.ndarray) -> None:
     if array.dtype.kind != "f" or not np.isnan(array).any():
         return
     missing = np.argwhere(np.isnan(array))
     where = tuple(int(i) for i in missing[0])
-    raise NotImplementedError(
-        f"{name}: observed has nan at {len(missing)} of {array.size} places (the first at index"
-        f" {where if len(where) != 1 else where[0]}). Imputing missing values is not supported yet: drop them, e.g."
-        " observed=y[~np.isnan(y)]"
+    raise ValueError(
+        f"{name}: observed is Data with nan at {len(missing)} of {array.size} places (the first at index"
+        f" {where if len(where) != 1 else where[0]}). Missing values are imputed in plain arrays only: give the array"
+        " itself, or drop them, e.g. y[~np.isnan(y)]"
     )
 
 
@@ -104,3 +123,6 @@ def Data(
     # Lengths may change later, so none is part of the type.
     variable = DataVariable(TensorType(array.dtype, (None,) * array.ndim), np.array(array, order="C"), name)
     return model.add_data(variable, dims, coords)
+
+
+ConstantData = MutableData = Data  # PyMC's older names

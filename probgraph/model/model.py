@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Token
 from typing import Any, Self
@@ -16,15 +17,18 @@ from typing import Any, Self
 import numpy as np
 
 from probgraph.distributions.base import Distribution
+from probgraph.distributions.parts import elements_of
 from probgraph.distributions.random_variable import RandomVariable, open_model, open_models
 from probgraph.distributions.transform import Transform
 from probgraph.engine.graph import Interner, Variable, rebuild
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops import reduce
+from probgraph.engine.ops import shape as shape_ops
+from probgraph.engine.ops.index import set_subtensor
 from probgraph.engine.shared import SharedVariable
 from probgraph.engine.types import TensorType, broadcast_shapes
 from probgraph.model.coordinates import Coordinates, Dims
-from probgraph.model.data import DataVariable, as_array, as_observed
+from probgraph.model.data import DataVariable, as_array, as_observed, missing_in
 from probgraph.model.layout import Layout
 from probgraph.model.log_density import log_density, value_function
 from probgraph.model.starting import starting_point
@@ -93,6 +97,9 @@ class Model:
         if observed is not None:
             if initval is not None:
                 raise TypeError(f"{name}: an observed variable has no initval")
+            missing = missing_in(observed)
+            if missing is not None:
+                return self._impute(name, distribution, observed, missing, names)
             return self._observe(name, distribution, observed, names)
         shape = known_shape(name, distribution)
         self.coordinates.check(name, names, shape)
@@ -101,6 +108,41 @@ class Model:
         free = free_variable(name, distribution, shape, initval, transform, default_transform)
         self.free.append(free)
         return self._name(free.variable, names)
+
+    def _impute(
+        self,
+        name: str,
+        distribution: Distribution,
+        observed: Any,
+        missing: np.ndarray,
+        dims: tuple[str | None, ...] | None,
+    ) -> Variable:
+        """What is missing becomes a free variable beside what is observed; the whole is kept under the name."""
+        self.coordinates.check(f"{name}: observed", dims, missing.shape)
+        shape = known_shape(name, distribution)
+        fits = broadcast_shapes(name, [TensorType("bool", shape), TensorType("bool", missing.shape)])
+        if fits != missing.shape:
+            raise ValueError(
+                f"{name}: observed has shape {missing.shape}, the parameters of {distribution} have shape {shape}"
+            )
+        there = elements_of(name, distribution, missing.shape, ~missing)
+        absent = elements_of(name, distribution, missing.shape, missing)
+        warnings.warn(
+            f"{name}: {int(missing.sum())} of {missing.size} observations are missing. They become the free variable"
+            f" {name}_unobserved, distributed as the others; {name} has both.",
+            UserWarning,
+            stacklevel=4,
+        )
+        data = np.asarray(observed.to_numpy() if hasattr(observed, "to_numpy") else observed)
+        known = (
+            np.ma.getdata(observed)[~missing] if isinstance(observed, np.ma.MaskedArray) else data[~missing]
+        )
+        seen = self.register(f"{name}_observed", there, observed=known)
+        unseen = self.register(f"{name}_unobserved", absent)
+        whole = shape_ops.zeros(missing.shape, unseen.dtype)
+        whole = set_subtensor(whole[tuple(np.nonzero(~missing))], ew.cast(seen, unseen.dtype))
+        whole = set_subtensor(whole[tuple(np.nonzero(missing))], unseen)
+        return self.add_deterministic(name, whole, dims)
 
     def _observe(
         self, name: str, distribution: Distribution, observed: Any, dims: tuple[str | None, ...] | None

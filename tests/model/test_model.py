@@ -108,16 +108,6 @@ def test_dims_give_the_shape_and_are_checked():
         ),
         (lambda: pg.Normal("x", np.zeros(3), observed=1.0), ValueError, r"observed has shape \(\)"),
         (
-            lambda: pg.Normal("x", observed=[[1.0, np.nan], [np.nan, 2.0]]),
-            NotImplementedError,
-            r"x: observed has nan at 2 of 4 places \(the first at index \(0, 1\)\).*drop them",
-        ),
-        (
-            lambda: pg.Normal("x", observed=np.ma.masked_array([1.0, 2.0], [True, False])),
-            NotImplementedError,
-            "x: observed: 1 values are masked",
-        ),
-        (
             lambda: pg.Poisson("x", 2.0, observed=[1, 2, -1]),
             ValueError,
             r"x: observed is -1 at index 2, where Poisson\(mu=2\) has no density; it must be an integer, at least 0",
