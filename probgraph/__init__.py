@@ -16,6 +16,7 @@ from probgraph import distributions, math
 from probgraph.distributions import *
 from probgraph.log_likelihood import compute_deterministics, compute_log_likelihood, compute_log_prior
 from probgraph.map import MAP, find_MAP
+from probgraph.marginal import marginalize, recover_marginals
 from probgraph.model import (
     ConstantData,
     Data,
@@ -45,8 +46,10 @@ __all__ = [
     "compute_log_likelihood",
     "compute_log_prior",
     "find_MAP",
+    "marginalize",
     "math",
     "modelcontext",
+    "recover_marginals",
     "sample",
     "sample_posterior_predictive",
     "sample_prior_predictive",

@@ -216,6 +216,14 @@ def _values(
     return values
 
 
+def of_draws(
+    outputs: Sequence[Variable], known: Sequence[Variable], given: Mapping[str, np.ndarray]
+) -> list[np.ndarray]:
+    """Graphs of known variables at many values of them (count, *shape): arrays (count, *shape)."""
+    count = len(next(iter(given.values())))
+    return list(_repeated(_values(outputs, known)(given), count, outputs))
+
+
 def _of_rows(
     outputs: Sequence[Variable], read: Sequence[Variable]
 ) -> Callable[[Mapping[str, np.ndarray]], list[np.ndarray]]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from probgraph.engine.blas_threads import one_blas_thread
+from probgraph.marginal import result_with_recovered, with_recovered, without_discrete
 from probgraph.model.checks import explanation
 from probgraph.model.layout import Layout
 from probgraph.model.log_density import compiled_density, density_graphs
@@ -108,7 +109,8 @@ def sample(
     Raises
     ------
     ValueError where the model has no free variable, or no start with a finite density is found (saying which
-    term of which variable is not finite there, and why); NotImplementedError for discrete free variables;
+    term of which variable is not finite there, and why); NotImplementedError for discrete free variables that
+    cannot be summed out, as `marginalize` does;
     TypeError where no model is open.
 
     Hoffman & Gelman, "The No-U-Turn Sampler" (JMLR 2014); Betancourt, "A Conceptual Introduction to Hamiltonian
@@ -118,7 +120,7 @@ def sample(
     ...     x = Normal("x", 0, 1)
     ...     idata = sample(200, chains=2, random_seed=1, progressbar=False)
     """
-    model = the_model(model, "sample()")
+    model = without_discrete(the_model(model, "sample()"), say=progressbar)
     options = _checked_options(idata_kwargs)
     if init not in INITS:
         raise ValueError(f"init is {init!r}; it must be one of {', '.join(map(repr, INITS))}")
@@ -128,7 +130,8 @@ def sample(
     target_accept = target_accept if way.target_accept is None else way.target_accept
     max_treedepth = max_treedepth if way.max_treedepth is None else way.max_treedepth
     seed = _seed(random_seed)
-    compiled = _compile(model, options, var_names)
+    # What was summed out is drawn again from all that is left.
+    compiled = _compile(model, options, None if model.marginals else var_names)
     starts = _starts(model, compiled, chains, seed, initvals, init, jitter_max_retries)
     with one_blas_thread():
         trace = sample_chains(
@@ -150,7 +153,8 @@ def sample(
         raise KeyboardInterrupt("sampling was interrupted before the first draw was kept")
     _warn_of_trouble(trace, max_treedepth, target_accept)
     if not return_inferencedata:
-        return compiled.results.arrays(trace.draws)["posterior"]
+        arrays = compiled.results.arrays(trace.draws)["posterior"]
+        return arrays if not model.marginals else with_recovered(model, arrays, seed, var_names)
     settings = {
         "sampler": way.name,
         "tuning_steps": tune,
@@ -165,7 +169,8 @@ def sample(
         "compile_time": compiled.compile_seconds,
         **_split(trace),
     }
-    return to_arviz(model, compiled.results, trace, settings, options)
+    result = to_arviz(model, compiled.results, trace, settings, options)
+    return result if not model.marginals else result_with_recovered(model, result, seed, var_names)
 
 
 @dataclass(frozen=True)

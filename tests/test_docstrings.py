@@ -40,6 +40,7 @@ MODULES = [
     "probgraph.distributions.probabilities",
     "probgraph.log_likelihood",
     "probgraph.map",
+    "probgraph.marginal",
     "probgraph.model.data",
     "probgraph.model.deterministic",
     "probgraph.model.model",

@@ -7,6 +7,7 @@ The joint density of all value variables is the sum of the terms and of the tran
 
 from __future__ import annotations
 
+import copy
 import functools
 import operator
 import warnings
@@ -20,7 +21,7 @@ from probgraph.distributions.base import Distribution
 from probgraph.distributions.parts import elements_of
 from probgraph.distributions.random_variable import RandomVariable, open_model, open_models
 from probgraph.distributions.transform import Transform
-from probgraph.engine.graph import Interner, Variable, rebuild
+from probgraph.engine.graph import Interner, Variable, ancestors, rebuild
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops import reduce
 from probgraph.engine.ops import shape as shape_ops
@@ -29,6 +30,7 @@ from probgraph.engine.shared import SharedVariable
 from probgraph.engine.types import TensorType, broadcast_shapes
 from probgraph.model.coordinates import Coordinates, Dims
 from probgraph.model.data import DataVariable, as_array, as_observed, missing_in
+from probgraph.model.elimination import Eliminated, all_eliminated
 from probgraph.model.layout import Layout
 from probgraph.model.log_density import log_density, value_function
 from probgraph.model.starting import starting_point
@@ -63,6 +65,9 @@ class Model:
         self.deterministics: list[Variable] = []
         self.potentials: list[Variable] = []
         self.data_vars: list[DataVariable] = []
+        #: discrete variables that are summed out, and Deterministics that depend on them
+        self.marginals: list[FreeVariable] = []
+        self.behind_marginals: list[Variable] = []
         self._tokens: list[Token[tuple[Any, ...]]] = []
 
     # The stack of open models -------------------------------------------------------------------------
@@ -326,8 +331,32 @@ class Model:
         }
 
     def _parts(self) -> dict[str, tuple[Variable, Variable | None]]:
-        parts = {v.name: v.density_and_condition() for v in (*self.free, *self.observed)}
-        return parts | {p.name or "": (p, None) for p in self.potentials}
+        return self.parts_and_eliminated()[0]
+
+    def parts_and_eliminated(self) -> tuple[dict[str, tuple[Variable, Variable | None]], list[Eliminated]]:
+        """The parts, and what was summed out of them, in the order in which it was."""
+        random = (*self.free, *self.marginals, *self.observed)
+        parts = {v.name: v.density_and_condition() for v in random}
+        parts |= {p.name or "": (p, None) for p in self.potentials}
+        rest, done = all_eliminated(parts, self.marginals)
+        return dict(rest), done
+
+    def marginalized(self, names: Sequence[str]) -> Model:
+        """A model like this one with some discrete variables summed out; see `marginalize`."""
+        new = copy.copy(self)
+        chosen = [f for f in self.free if f.name in set(names)]
+        for name in names:
+            if name not in {f.name for f in chosen}:
+                raise ValueError(f"marginalize: {name!r} is no free variable of the model")
+        new.free = [f for f in self.free if f not in chosen]
+        new.marginals = [*self.marginals, *chosen]
+        gone = {f.variable for f in new.marginals}
+        behind = [d for d in self.deterministics if gone.intersection(ancestors([d]))]
+        new.deterministics = [d for d in self.deterministics if d not in behind]
+        new.behind_marginals = behind
+        new._tokens = []
+        new.parts_and_eliminated()  # says now what cannot be
+        return new
 
     def jacobians(self) -> dict[str, Variable]:
         """The log-Jacobian of each transformed free variable, as a graph of its value variable."""
