@@ -55,8 +55,12 @@ def recover_marginals(
     of its values (chain, draw, \\*shape, values); without `extend_inferencedata` returns them as a dataset. Draws are
     left out without `return_samples`.
 
-    >>> with marginalize(model, ["z"]) as summed:
-    ...     idata = recover_marginals(sample())
+    >>> with Model() as model:
+    ...     z = Bernoulli("z", 0.3)
+    ...     x = Normal("x", z, 1.0)
+    >>> with marginalize(model, "z"):
+    ...     recover_marginals({"x": np.zeros((1, 5))}, extend_inferencedata=False)["z"].shape
+    (1, 5)
     """
     who = "recover_marginals"
     model = the_model(model, f"{who}()")
