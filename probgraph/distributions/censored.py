@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from probgraph.distributions.base import Distribution
-from probgraph.distributions.components import component, extended, greater, lesser, of_numbers
+from probgraph.distributions.components import asked, component, extended, greater, lesser, of_numbers
 from probgraph.distributions.constraints import Interval
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
@@ -30,7 +30,11 @@ class Censored(Distribution):
     positional = ("dist", "lower", "upper")
 
     def requirements(self):
-        return [(ew.lt(self.lower, self.upper), "lower < upper")]
+        conditions = [(ew.lt(self.lower, self.upper), "lower < upper")]
+        if getattr(self.dist, "discrete", False):  # else a bound that is seen would be no count
+            whole = [ew.eq(bound, ew.floor(bound)) for bound in (self.lower, self.upper)]
+            conditions.append((whole[0] & whole[1], "bounds that are integers, as its counts are"))
+        return conditions
 
     def prepare(self):
         self.dist = component("Censored", "dist", self.dist)
@@ -46,26 +50,31 @@ class Censored(Distribution):
             integers=inner.discrete,
         )
 
+    def _of_dist(self, name: str, x: Variable) -> Variable:
+        return asked("Censored", self.dist, name, x)
+
     def density(self, x):
         inside = (x > self.lower) & (x < self.upper)
-        between = self.dist.logp(ew.switch(inside, x, self.dist.point()))
+        between = self._of_dist("logp", ew.switch(inside, x, self.dist.point()))
         # P(X >= upper) is P(X > upper) unless the upper bound itself has a probability.
         last = ew.ceil(self.upper) - 1.0 if self.discrete else self.upper
-        beyond = ew.switch(x > self.lower, self.dist.logccdf(last), self.dist.logcdf(self.lower))
+        beyond = ew.switch(
+            x > self.lower, self._of_dist("logccdf", last), self._of_dist("logcdf", self.lower)
+        )
         return ew.switch(inside, between, beyond)
 
     def logcdf(self, x):
         x = as_variable(x)
-        inside = ew.switch(x < self.lower, -np.inf, self.dist.logcdf(x))
+        inside = ew.switch(x < self.lower, -np.inf, self._of_dist("logcdf", x))
         return self._where_legal(ew.switch(x >= self.upper, 0.0, inside), -np.inf)
 
     def logccdf(self, x):
         x = as_variable(x)
-        inside = ew.switch(x < self.lower, 0.0, self.dist.logccdf(x))
+        inside = ew.switch(x < self.lower, 0.0, self._of_dist("logccdf", x))
         return self._where_legal(ew.switch(x >= self.upper, -np.inf, inside), -np.inf)
 
     def icdf(self, q):
-        return self._where_legal(ew.clip(self.dist.icdf(q), self.lower, self.upper), np.nan)
+        return self._where_legal(ew.clip(self._of_dist("icdf", q), self.lower, self.upper), np.nan)
 
     def draw(self, rng, size, lower, upper, **inner):
         return np.clip(self.draw_component(rng, "dist", inner, size), lower, upper)

@@ -48,6 +48,14 @@ def of_numbers(who: str, dist: Distribution) -> Interval:
     return dist.support
 
 
+def asked(who: str, dist: Distribution, name: str, *args: Variable) -> Variable:
+    """A method's result; NotImplementedError that says who needs it of what, where the distribution has none."""
+    try:
+        return getattr(dist, name)(*args)
+    except NotImplementedError as error:
+        raise NotImplementedError(f"{who} needs the {name} of {dist}: {error}") from None
+
+
 def is_everywhere(bound: Bound, value: float) -> bool:
     """Whether a bound is this number, in every element."""
     if isinstance(bound, Variable):

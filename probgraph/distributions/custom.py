@@ -14,9 +14,10 @@ from probgraph.distributions.constraints import Each, integer, real
 from probgraph.distributions.parameters import parameter
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
+from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops.shape import zeros
 
-_FUNCTIONS = ("dist", "random", "logp", "logcdf", "support_point", "moment")
+_FUNCTIONS = ("dist", "random", "logp", "logcdf", "logccdf", "support_point", "moment")
 _OTHERS = ("ndim_supp", "ndims_params", "signature", "dtype", "class_name", "shape", "size")
 
 
@@ -31,7 +32,8 @@ class CustomDist(Distribution):
     random(*params, rng, size)
         Draws as an array of shape (*size, *event). Needed for predictive draws.
     logcdf(value, *params)
-        log P(X <= value) as a graph, for Truncated and Censored.
+        log P(X <= value) as a graph, for Truncated and Censored. That of P(X > value) is 1 minus it, unless logccdf is
+        given too: far in the upper tail, where the first rounds to 0, it has no digits.
     support_point(rv, size, *params)
         Where a search begins; zeros if not given. rv is None here.
     dist(*params, size)
@@ -104,6 +106,14 @@ class CustomDist(Distribution):
         function = self._asked("logcdf", "a cumulative density")
         return as_variable(function(as_variable(x), *self._own.values()))
 
+    def logccdf(self, x):
+        own = self._functions.get("logccdf")
+        if own is not None:
+            return as_variable(own(as_variable(x), *self._own.values()))
+        below = self.logcdf(x)
+        # log1mexp is of negative numbers; at 0 nothing is above.
+        return ew.switch(below < 0.0, ew.log1mexp(ew.switch(below < 0.0, below, -1.0)), -np.inf)
+
     def point(self) -> Variable:
         function = self._functions.get("support_point") or self._functions.get("moment")
         shape = tuple(1 if n is None else n for n in self.shape)
@@ -150,7 +160,10 @@ def _ranks(who: str, kwargs: dict[str, Any], count: int) -> tuple[list[int], int
     """How many axes a value of each parameter has, and one of the distribution."""
     signature = kwargs.get("signature")
     if signature is not None:
-        given, _, result = signature.replace(" ", "").partition("->")
+        # PyMC also writes the generator and the size there.
+        own = re.sub(r"\[\w*\],?", "", signature.replace(" ", ""))
+        given, _, result = own.partition("->")
+        given, result = given.rstrip(","), result.rstrip(",")
         ranks = [len([n for n in inner.split(",") if n]) for inner in re.findall(r"\(([^()]*)\)", given)]
         values = re.fullmatch(r"\(([^()]*)\)", result)
         if values is None or len(ranks) != count:

@@ -39,6 +39,7 @@ class Mixture(Distribution):
         several = self.inner if isinstance(self.inner, list) else [self.inner]
         for one in several:
             self._unchecked += [self._per_mixture(c) for c in one._unchecked]
+        self.atoms = any(d.atoms for d in several)
         self.support = several[0].support if len(several) == 1 else _union([d.support for d in several])
 
     def _checked(self, given: Any) -> Distribution | list[Distribution]:

@@ -198,6 +198,37 @@ def test_truncated_where_there_is_a_support_already():
     )
 
 
+@pytest.mark.parametrize(("lower", "upper"), BOUNDS)
+def test_quantiles_far_in_either_tail(lower, upper):
+    d = pm.Truncated.dist(pm.Normal.dist(0, 1), lower, upper)
+    a, b = -mp.inf if lower is None else mp.mpf(lower), mp.inf if upper is None else mp.mpf(upper)
+    mass = below(b) - below(a) if b < 0 else below(-a) - below(-b)
+    shares = [1e-6, 0.1, 0.5, 0.9]
+    for q, x in zip(shares, value(d.icdf(shares)), strict=True):
+        inside = below(x) - below(a) if b < 0 else below(-a) - below(-mp.mpf(x))
+        # what the last digits of x and of the share below the bound make of it
+        digit = normal(x) / mass * mp.mpf(np.spacing(abs(x))) / q
+        assert abs(inside / mass / q - 1) < 1e-12 + 8 * digit
+
+
+def test_quantiles_of_what_has_none_by_itself():
+    counts = pm.Truncated.dist(pm.Poisson.dist(3.0), 1, 5)
+    cdf = np.cumsum(st.poisson.pmf(np.arange(1, 6), 3)) / st.poisson.pmf(np.arange(1, 6), 3).sum()
+    for k in range(4):
+        got = value(counts.icdf([cdf[k] - 1e-9, cdf[k] + 1e-9]))
+        assert got.tolist() == [k + 1, k + 2]
+    mu, q = dscalar("mu"), dscalar("q")
+    x = pm.Truncated.dist(pm.Normal.dist(mu, 1.0), 10.0, 12.0).icdf(q)
+    f = function([mu, q], [x, *grad(x, [mu, q])])
+
+    def exact(mu, q):
+        a, b = below(-10, -mu), below(-12, -mu)
+        return mp.findroot(lambda t: mp.log(below(-t, -mu) / (a - q * (a - b))), 10.1)
+
+    slopes = [mp.diff(lambda t: exact(t, 0.5), 0), mp.diff(lambda t: exact(0, t), mp.mpf("0.5"))]
+    np.testing.assert_allclose(f(0.0, 0.5), [float(v) for v in (exact(0, 0.5), *slopes)], rtol=1e-9)
+
+
 def test_gradients_of_bounds_and_parameters():
     x, lower, mu = dscalar("x"), dscalar("lower"), dscalar("mu")
     logp = pm.Truncated.dist(pm.Normal.dist(mu, 1.0), lower, 12.0).logp(x)
@@ -223,6 +254,14 @@ def test_rejection_where_there_is_no_logcdf():
 def test_what_cannot_be_truncated():
     with pytest.raises(NotImplementedError, match="MvNormal is a distribution of arrays"):
         pm.Truncated.dist(pm.MvNormal.dist([0, 0], np.eye(2)), 0)
+    with pytest.raises(ValueError, match=r"nothing of it is from 2 to 3"):
+        pm.Truncated.dist(pm.Uniform.dist(0, 1), 2, 3)
+    with pytest.raises(NotImplementedError, match="has probability at single numbers"):
+        pm.Truncated.dist(pm.HurdleGamma.dist(0.5, 1, 1), 0)
+    with pytest.raises(
+        NotImplementedError, match=r"Truncated needs the logcdf of CustomDist\(\): .*without logcdf="
+    ):
+        pm.Truncated.dist(pm.CustomDist.dist(logp=lambda v: -v), 1).logp(2.0)
     with pytest.raises(ValueError, match="Truncated needs lower <= upper"):
         pm.Truncated.dist(pm.Normal.dist(0, 1), 2, 1)
     with pytest.raises(TypeError, match="Truncated: dist is a distribution such as"):
@@ -251,6 +290,16 @@ def test_censored_counts():
     truth = np.array([*st.poisson.logpmf(range(4), 3), st.poisson.logsf(3, 3), -np.inf])
     np.testing.assert_allclose(value(d.logp(np.arange(6))), truth, rtol=1e-12)
     assert d.discrete
+    with pytest.raises(ValueError, match="needs bounds that are integers"):
+        pm.Censored.dist(pm.Poisson.dist(3.0), 1.5, 4)
+
+
+def test_a_mixture_of_censored_numbers_has_their_single_numbers():
+    d = pm.Mixture.dist([0.5, 0.5], [pm.Censored.dist(pm.Normal.dist(m, 1), 0, 1) for m in (0, 1)])
+    assert d.atoms
+    truth = [0.5 * st.norm.cdf([0, -1]).sum(), 0.5 * st.norm.sf([1, 0]).sum()]
+    np.testing.assert_allclose(np.exp(value(d.logp([0, 1]))), truth, rtol=1e-13)
+    np.testing.assert_allclose(np.exp(value(d.logcdf([-0.1, 0, 1]))), [0, truth[0], 1], rtol=1e-13)
 
 
 def test_a_continuous_censored_variable_is_not_free():
@@ -302,6 +351,23 @@ def test_a_distribution_of_ones_own():
         2.0, logp=lambda v, r: v * pm.math.log(r) - r - pm.math.gammaln(v + 1), dtype="int64"
     )
     assert counts.discrete and value(counts.logp(3)) == pytest.approx(st.poisson.logpmf(3, 2))
+
+
+def test_bounds_of_a_distribution_of_ones_own():
+    below = lambda v, rate: pm.math.log1p(-pm.math.exp(-rate * v))
+    logp = lambda v, rate: pm.math.log(rate) - rate * v
+    own = pm.CustomDist.dist(2.0, logp=logp, logcdf=below)
+    known = pm.Exponential.dist(2.0)
+    x = np.array([0.1, 0.7, 1.5])
+    for make in (lambda d: pm.Truncated.dist(d, 0.1, 1.5), lambda d: pm.Censored.dist(d, 0.1, 1.5)):
+        np.testing.assert_allclose(value(make(own).logp(x)), value(make(known).logp(x)), rtol=1e-12)
+    np.testing.assert_allclose(value(own.logccdf(x)), -2.0 * x, rtol=1e-14)
+    both = pm.CustomDist.dist(2.0, logp=logp, logcdf=below, logccdf=lambda v, rate: -rate * v)
+    assert value(both.logccdf(100.0)) == -200.0
+    generator = pm.CustomDist.dist(
+        np.zeros(3), signature="[rng],[size],(n)->[rng],(n)", logp=lambda v, m: -(v**2).sum(-1)
+    )
+    assert generator.shape == (3,)
 
 
 def test_a_model_with_distributions_of_ones_own_has_the_posterior_of_the_known_ones():
