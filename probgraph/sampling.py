@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +22,7 @@ from probgraph.model.log_density import compiled_density, density_graphs
 from probgraph.model.model import Model, the_model
 from probgraph.posterior import IDATA_OPTIONS, Results, to_arviz
 from probgraph.progress import counted
+from probgraph.running import Path, Run, new_store, refuse_another_model, stored_run, watch_of
 from probgraph.samplers import (
     LogDensity,
     StartError,
@@ -29,6 +30,7 @@ from probgraph.samplers import (
     jittered_starts,
     prepare,
     sample_chains,
+    seed_sequence,
     warn_if_no_compiler,
 )
 from probgraph.steps import Step, the_step
@@ -57,6 +59,11 @@ def sample(
     discard_tuned_samples: bool = True,
     var_names: Sequence[str] | None = None,
     return_inferencedata: bool = True,
+    store: Path | None = None,
+    resume: Path | None = None,
+    target_ess: float | None = None,
+    max_time: float | None = None,
+    callback: Callable[..., None] | None = None,
     idata_kwargs: Mapping[str, Any] | None = None,
     model: Model | None = None,
 ) -> Any:
@@ -97,6 +104,20 @@ def sample(
         The variables to keep; all by default.
     return_inferencedata
         False returns a dict of arrays (chain, draw, \\*shape) by name instead of ArviZ's object.
+    store
+        A directory, made anew, to which draws are appended as they come, with all that is needed to go on.
+    resume
+        A directory that `store` made. The run goes on with the settings it was begun with (those of chains and steps
+        given here are not looked at), and ends with exactly the draws of a run that was never stopped.
+    target_ess
+        End as soon as each unconstrained coordinate has so many effective draws over all chains, looked at after each
+        100 draws; `draws` is then the most. The same seed ends at the same draw.
+    max_time
+        End after so many seconds; what is kept is a multiple of 100 draws where there are as many.
+    callback
+        ``callback(trace=..., draw=...)`` is called for each draw, in the main thread, soon after it was made: `draw`
+        has `chain`, `draw_idx`, `tuning`, `is_last`, `stats` and `point`, the unconstrained values by name; `trace` are
+        the chain's draws so far over R^n. Where it raises, the run ends with the draws so far, marked `interrupted`.
     idata_kwargs
         `log_likelihood` (True, or names of observed variables), `include_transformed`, `coords`, `dims`.
 
@@ -104,10 +125,11 @@ def sample(
     -------
     `arviz.InferenceData`, or `xarray.DataTree` with ArviZ 1: posterior, sample_stats, observed_data,
     constant_data. Its attrs hold the settings, and the seconds taken: `build_time` (graphs), `compile_time`,
-    `tuning_time`, `sampling_time`. Ctrl-C returns the draws so far, with `interrupted` in the attrs.
+    `tuning_time`, `sampling_time`. Ctrl-C and SIGTERM return the draws so far, with `interrupted` in the attrs.
 
     Raises
     ------
+    FileExistsError where `store` is there already, FileNotFoundError where `resume` is not;
     ValueError where the model has no free variable, or no start with a finite density is found (saying which
     term of which variable is not finite there, and why); NotImplementedError for discrete free variables that
     cannot be summed out, as `marginalize` does;
@@ -129,48 +151,67 @@ def sample(
     way = the_step(step)
     target_accept = target_accept if way.target_accept is None else way.target_accept
     max_treedepth = max_treedepth if way.max_treedepth is None else way.max_treedepth
-    seed = _seed(random_seed)
+    seed = _sequence(random_seed)
+    run = Run(
+        draws,
+        tune,
+        chains,
+        way.name,
+        target_accept,
+        max_treedepth,
+        metric,
+        step_jitter,
+        way.max_error,
+        [int(n) for n in seed.entropy] if np.ndim(seed.entropy) else int(seed.entropy),
+        [int(key) for key in seed.spawn_key],
+    )
+    stored = None
+    if resume is not None:
+        if store is not None or not discard_tuned_samples:
+            raise ValueError(
+                "resume goes on in its own directory, without the warm-up: no store=, no kept warm-up"
+            )
+        stored, run = stored_run(resume)
     # What was summed out is drawn again from all that is left.
     compiled = _compile(model, options, None if model.marginals else var_names)
-    starts = _starts(model, compiled, chains, seed, initvals, init, jitter_max_retries)
+    if stored is not None:
+        refuse_another_model(stored, compiled.density, compiled.layout)
+        starts = stored.starts
+    else:
+        starts = _starts(model, compiled, chains, run.seed, initvals, init, jitter_max_retries)
+    watch = watch_of(stored, callback, target_ess, max_time, compiled.layout)
+    if store is not None:
+        watch.store = new_store(store, run, compiled.density, compiled.layout, starts)
     with one_blas_thread():
         trace = sample_chains(
             compiled.density,
             starts,
-            draws=draws,
-            tune=tune,
+            **run.options(),
             cores=cores,
-            random_seed=seed,
-            target_accept=target_accept,
-            max_treedepth=max_treedepth,
-            metric=metric,
-            step_jitter=step_jitter,
-            max_error=way.max_error,
             progressbar=progressbar,
             discard_tuned=discard_tuned_samples,
+            watch=watch,
+            resume=stored,
         )
-    if trace.interrupted and not trace.draws.shape[1] and draws:
+    if trace.interrupted and not trace.draws.shape[1] and run.draws:
         raise KeyboardInterrupt("sampling was interrupted before the first draw was kept")
-    _warn_of_trouble(trace, max_treedepth, target_accept)
+    _warn_of_trouble(trace, run.max_treedepth, run.target_accept)
     if not return_inferencedata:
         arrays = compiled.results.arrays(trace.draws)["posterior"]
-        return arrays if not model.marginals else with_recovered(model, arrays, seed, var_names)
+        return arrays if not model.marginals else with_recovered(model, arrays, run.seed, var_names)
     settings = {
-        "sampler": way.name,
-        "tuning_steps": tune,
-        "target_accept": target_accept,
-        "max_treedepth": max_treedepth,
-        "metric": metric,
+        **run.attributes(),
         "init": init,
         "random_seed": int(random_seed) if isinstance(random_seed, int | np.integer) else None,
         "interrupted": trace.interrupted,
+        "ended_by": trace.ended_by,
         "gradient_evaluations": trace.gradients + trace.gradients_tuning,
         "build_time": compiled.build_seconds,
         "compile_time": compiled.compile_seconds,
         **_split(trace),
     }
     result = to_arviz(model, compiled.results, trace, settings, options)
-    return result if not model.marginals else result_with_recovered(model, result, seed, var_names)
+    return result if not model.marginals else result_with_recovered(model, result, run.seed, var_names)
 
 
 @dataclass(frozen=True)
@@ -212,12 +253,11 @@ def _checked_options(idata_kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
     return options
 
 
-def _seed(random_seed: RandomSeed) -> int | Sequence[int] | np.random.SeedSequence:
-    if random_seed is None:
-        return np.random.SeedSequence()
+def _sequence(random_seed: RandomSeed) -> np.random.SeedSequence:
+    """The seed of the whole run."""
     if isinstance(random_seed, np.random.Generator):
-        return [int(n) for n in random_seed.integers(2**32, size=4)]
-    return random_seed
+        return np.random.SeedSequence([int(n) for n in random_seed.integers(2**32, size=4)])
+    return seed_sequence(random_seed)
 
 
 def _starts(

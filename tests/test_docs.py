@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-TABLES = ("index.md", "ops.md", "distributions.md")  # pages without Python
+TABLES = ("index.md", "ops.md", "distributions.md", "adaptation.md")  # pages without Python
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

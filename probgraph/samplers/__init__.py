@@ -8,17 +8,24 @@ Python); the result is a `Trace`.
 from probgraph.samplers.chains import prepare, sample_chains
 from probgraph.samplers.density import STOP_SAMPLING, LogDensity
 from probgraph.samplers.initial import StartError, jittered_starts
+from probgraph.samplers.seeds import seed_sequence
+from probgraph.samplers.store import Store
 from probgraph.samplers.trace import Trace
+from probgraph.samplers.watching import Draw, Watch
 from probgraph.samplers.without_compiler import warn_if_no_compiler, warn_without_compiler
 
 __all__ = [
     "STOP_SAMPLING",
+    "Draw",
     "LogDensity",
     "StartError",
+    "Store",
     "Trace",
+    "Watch",
     "jittered_starts",
     "prepare",
     "sample_chains",
+    "seed_sequence",
     "warn_if_no_compiler",
     "warn_without_compiler",
 ]

@@ -13,6 +13,7 @@ import ctypes
 import os
 import threading
 import time
+import warnings
 
 import numpy as np
 
@@ -20,16 +21,22 @@ from probgraph.engine.toolchain import NoCompilerError
 from probgraph.progress import ChainStatus, Progress
 from probgraph.samplers.compiled_nuts import CompiledNuts, compile_kernel
 from probgraph.samplers.density import LogDensity
+from probgraph.samplers.interruption import terminated_as_interrupted
 from probgraph.samplers.metric import identity
 from probgraph.samplers.nuts import AT_ONCE, FINISH, STATISTICS, Nuts
 from probgraph.samplers.python_nuts import PythonNuts
 from probgraph.samplers.seeds import Seed, chain_generators
+from probgraph.samplers.store import Snapshot, Store
 from probgraph.samplers.trace import Trace, largest_rectangle
 from probgraph.samplers.tuning import Targets, Tuning
 from probgraph.samplers.tuning import tune as tune_chain
+from probgraph.samplers.watching import Enough, Watch
 from probgraph.samplers.without_compiler import warn_without_compiler
 
 LOOK_SECONDS = 0.1
+
+STORED_AT_ONCE = 100
+"""Draws between two states that a stored chain can be resumed from."""
 
 
 def prepare() -> None:
@@ -56,6 +63,8 @@ def sample_chains(
     max_error: float = 0.0,
     progressbar: bool = True,
     discard_tuned: bool = True,
+    watch: Watch | None = None,
+    resume: Store | None = None,
 ) -> Trace:
     """Sample a density with the No-U-Turn sampler, one chain from each row of ``initial`` (chains, dim).
 
@@ -63,8 +72,9 @@ def sample_chains(
     (metric.py tells what they are); ``step_jitter`` varies each step size by up to this part of it; with ``max_error``
     each step is halved until its energy error is within it (WALNUTS). ``cores`` chains run at a time
     (as many as there are processors by default). The same seed gives the same draws, whatever ``cores`` and
-    ``progressbar`` are. Ctrl-C ends the run and returns what was drawn so far, marked ``interrupted``; a
-    second Ctrl-C gives it up. Without a C compiler the transitions run in Python, slowly, and a warning says so;
+    ``progressbar`` are. Ctrl-C or SIGTERM ends the run and returns what was drawn so far, marked
+    ``interrupted``; a second one does not wait for the trajectories at hand, a third gives up the draws. ``watch`` is
+    shown the chains while they run, and may end them; with ``resume``, a stored run, chains go on where it ended. Without a C compiler the transitions run in Python, slowly, and a warning says so;
     the draws are the same to rounding.
 
     Raises ValueError where a start has no finite log density, and whatever a Python density raised.
@@ -95,13 +105,19 @@ def sample_chains(
         except ValueError as error:
             raise ValueError(f"chain {number}: {error}") from error
         chains.append(_Chain(nuts, draws, tune, targets))
+        if watch is not None and watch.store is not None:
+            chains[-1].block = STORED_AT_ONCE
+        if resume is not None and (found := resume.chain(number)) is not None:
+            chains[-1].go_on(*found)
 
     progress = Progress() if progressbar else None
-    interrupted = _run(chains, cores or _processors(), stop, progress)
+    watch = watch if watch is not None else Watch()
+    with terminated_as_interrupted():
+        interrupted = _run(chains, cores or _processors(), stop, progress, watch)
     for chain in chains:
         if chain.error is not None:
             raise chain.error
-    return _collect(chains, interrupted, discard_tuned, time.perf_counter() - began)
+    return _collect(chains, interrupted, watch, discard_tuned, time.perf_counter() - began)
 
 
 def _kernel() -> type[Nuts]:
@@ -126,15 +142,28 @@ class _Chain:
         self.statistics = np.zeros(draws, STATISTICS)
         self.seconds_tuning = self.seconds_sampling = 0.0
         self.error: BaseException | None = None
+        self.block = max(draws, 1)
+        self.finished = 0
+        self.snapshot: Snapshot | None = None
+
+    def go_on(self, draws: np.ndarray, statistics: np.ndarray, snapshot: Snapshot) -> None:
+        """Take up the chain after these draws."""
+        self.finished = snapshot.done
+        self.draws[: self.finished], self.statistics[: self.finished] = draws, statistics
+        self.tuning = Tuning(snapshot.step_size, snapshot.metric, done=len(self.tuning_draws))
+        self.nuts.move_to(draws[-1])
+        self.nuts.set_metric(snapshot.metric)
+        self.nuts.bit_generator.state = snapshot.random_state
 
     def run(self) -> None:
         try:
             began = time.perf_counter()
-            tune_chain(self.nuts, self.tuning, self.tuning_draws, self.tuning_statistics, self.targets)
+            if not self.finished:
+                tune_chain(self.nuts, self.tuning, self.tuning_draws, self.tuning_statistics, self.targets)
             tuned = time.perf_counter()
             self.seconds_tuning = tuned - began
             if self.tuning.done == len(self.tuning_draws):
-                self.nuts.run(self.tuning.step_size, self.draws, self.statistics)
+                self._draw()
                 self.seconds_sampling = time.perf_counter() - tuned
         except BaseException as error:
             # When the run is to end anyway, a last transition that fails must not cost the draws before it.
@@ -142,9 +171,27 @@ class _Chain:
                 self.error = error
                 self.nuts.stop.value = FINISH  # the other chains need not go on
 
+    def _draw(self) -> None:
+        """All draws in one call; block by block, with a state to go on from after each, where they are stored."""
+        while self.finished < len(self.draws):
+            rows = slice(self.finished, self.finished + self.block)
+            done = self.nuts.run(self.tuning.step_size, self.draws[rows], self.statistics[rows])
+            self.nuts.done.value = (
+                0  # first forgotten, then added: one who looks in between counts nothing twice
+            )
+            self.finished += done
+            state = self.nuts.bit_generator.state
+            self.snapshot = Snapshot(self.finished, self.tuning.step_size, self.tuning.metric, state)
+            if rows.start + done < min(rows.stop, len(self.draws)):
+                return
+
     @property
     def drawn(self) -> int:
-        return self.nuts.done.value
+        return self.finished + self.nuts.done.value
+
+    @property
+    def tuned(self) -> int:
+        return self.tuning.done
 
     def status(self) -> ChainStatus:
         tuned = self.tuning.done
@@ -159,8 +206,10 @@ class _Chain:
         )
 
 
-def _run(chains: list[_Chain], cores: int, stop: ctypes.c_int32, progress: Progress | None) -> bool:
-    """Run all chains, ``cores`` at a time; returns whether the user interrupted."""
+def _run(
+    chains: list[_Chain], cores: int, stop: ctypes.c_int32, progress: Progress | None, watch: Watch
+) -> bool:
+    """Run all chains, ``cores`` at a time; returns whether they were interrupted."""
     waiting = list(reversed(chains))
 
     def work(finished: threading.Event) -> None:
@@ -175,36 +224,69 @@ def _run(chains: list[_Chain], cores: int, stop: ctypes.c_int32, progress: Progr
     ends = [threading.Event() for _ in range(min(cores, len(chains)))]
     # Daemons, so that a density which never returns cannot keep the program from ending.
     threads = [threading.Thread(target=work, args=(finished,), daemon=True) for finished in ends]
+
+    def begun() -> list[threading.Event]:
+        # One that begins later sees the flag first.
+        return [end for end, thread in zip(ends, threads, strict=True) if thread.ident is not None]
+
     interrupted = False
     try:
         try:
-            for thread in threads:
-                thread.start()
-            _wait(ends, chains, progress)
+            try:
+                for thread in threads:
+                    thread.start()
+                _wait(ends, chains, progress, watch)
+                watch.last_look(chains)
+            except Enough:
+                stop.value = FINISH
+                _wait(begun(), chains, progress)
+            except KeyboardInterrupt:
+                raise
+            except Exception as error:  # of a callback: the chains' own are kept with them
+                interrupted = True
+                stop.value = FINISH
+                warnings.warn(f"The callback failed, and sampling ended: {error!r}", stacklevel=4)
+                _wait(begun(), chains, progress)
         except KeyboardInterrupt:
             interrupted = True
             stop.value = FINISH
-            begun = [end for end, thread in zip(ends, threads, strict=True) if thread.ident is not None]
-            _wait(begun, chains, progress)  # one that begins later sees the flag first
-    except BaseException:  # the second Ctrl-C, wherever it comes
+            try:
+                _wait(begun(), chains, progress)
+            except KeyboardInterrupt:
+                stop.value = AT_ONCE
+                _wait(begun(), chains, progress)
+    except BaseException:  # a third Ctrl-C, where a density does not even return
         stop.value = AT_ONCE
         raise
+    if interrupted or watch.reason is not None:
+        watch.keep(chains)
     if progress is not None:
         progress.close([chain.status() for chain in chains])
     return interrupted
 
 
-def _wait(ends: list[threading.Event], chains: list[_Chain], progress: Progress | None) -> None:
+def _wait(
+    ends: list[threading.Event],
+    chains: list[_Chain],
+    progress: Progress | None,
+    watch: Watch | None = None,
+) -> None:
     # Not Thread.join: when Ctrl-C comes in the middle of it, Python 3.11 takes the thread for finished.
     for finished in ends:
         while not finished.wait(LOOK_SECONDS):
             if progress is not None and progress.is_due:
                 progress.update([chain.status() for chain in chains])
+            if watch is not None and watch.needed:
+                watch.look(chains)
 
 
-def _collect(chains: list[_Chain], interrupted: bool, discard_tuned: bool, seconds: float) -> Trace:
+def _collect(
+    chains: list[_Chain], interrupted: bool, watch: Watch, discard_tuned: bool, seconds: float
+) -> Trace:
     kept, length = list(range(len(chains))), len(chains[0].draws)
-    if interrupted:
+    if watch.length is not None:
+        length = watch.length
+    elif interrupted or watch.reason is not None:
         kept, length = largest_rectangle([chain.drawn for chain in chains])
     here = [chains[number] for number in kept]
     tuned = min(chain.tuning.done for chain in here)
@@ -218,6 +300,7 @@ def _collect(chains: list[_Chain], interrupted: bool, discard_tuned: bool, secon
         seconds=seconds,
         seconds_tuning=np.array([chain.seconds_tuning for chain in here]),
         seconds_sampling=np.array([chain.seconds_sampling for chain in here]),
+        ended_by=watch.reason,
         gradients=sum(int(chain.statistics["n_steps"][: chain.drawn].sum()) for chain in chains),
         gradients_tuning=sum(
             int(chain.tuning_statistics["n_steps"][: chain.tuning.done].sum()) for chain in chains

@@ -100,7 +100,11 @@ class Nuts(ABC):
             raise ValueError(
                 f"{type(self).__name__}: q has shape {start.shape}, it needs shape ({self.dim},)"
             )
-        self.logp = self._start(start)
+        self.move_to(start)
+
+    def move_to(self, q: np.ndarray) -> None:
+        """Begin at q (dim,), with the identity as metric."""
+        self.logp = self._start(q)
         if not np.isfinite(self.logp):
             raise ValueError(f"the log density at the start is {self.logp}; a chain needs a finite one")
 

@@ -19,14 +19,18 @@ def chain_generators(
     random_seed: Seed, chains: int, purpose: Literal["starts", "draws"]
 ) -> list[np.random.PCG64]:
     """A bit generator for each chain; None as seed takes fresh entropy from the system."""
-    if isinstance(random_seed, np.random.SeedSequence):
-        seed = random_seed
-    else:
-        try:
-            seed = np.random.SeedSequence(random_seed)
-        except (TypeError, ValueError) as error:
-            what = "an int >= 0, a sequence of them, a SeedSequence or None"
-            raise type(error)(f"random_seed is {random_seed!r}; it must be {what}") from error
+    seed = seed_sequence(random_seed)
     # Not seed.spawn, which counts in the object: the same SeedSequence given twice must mean the same draws.
     keys = [(*seed.spawn_key, chain, PURPOSES[purpose]) for chain in range(chains)]
     return [np.random.PCG64(np.random.SeedSequence(seed.entropy, spawn_key=key)) for key in keys]
+
+
+def seed_sequence(random_seed: Seed) -> np.random.SeedSequence:
+    """The seed as NumPy's; with fresh entropy for None. TypeError or ValueError for what is no seed."""
+    if isinstance(random_seed, np.random.SeedSequence):
+        return random_seed
+    try:
+        return np.random.SeedSequence(random_seed)
+    except (TypeError, ValueError) as error:
+        what = "an int >= 0, a sequence of them, a SeedSequence or None"
+        raise type(error)(f"random_seed is {random_seed!r}; it must be {what}") from error

@@ -20,7 +20,7 @@ class Trace:
     numbers of the chains that are here: fewer than were started only when ``interrupted``.
     ``seconds_tuning`` and ``seconds_sampling`` (chains,) are each chain's own; ``seconds`` is the whole
     run's. ``gradients`` counts the evaluations of the density after tuning, ``gradients_tuning`` those
-    before.
+    before. ``ended_by`` is "target_ess" or "max_time" where that ended the run.
     """
 
     draws: np.ndarray
@@ -36,6 +36,7 @@ class Trace:
     gradients_tuning: int
     tuning_draws: np.ndarray | None = None
     tuning_stats: dict[str, np.ndarray] | None = None
+    ended_by: str | None = None
 
     @property
     def inverse_metric(self) -> np.ndarray:

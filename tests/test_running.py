@@ -1,0 +1,233 @@
+"""Long runs: stored, killed and resumed, watched, ended early, interrupted. Nothing that was drawn is lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import arviz as az
+import numpy as np
+import pytest
+
+import probgraph as pg
+from probgraph.samplers.effective import effective_sizes
+from probgraph.samplers.store import Store
+
+QUIET = {"progressbar": False, "random_seed": 7}
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def model(scale=1.0):
+    with pg.Model() as m:
+        x = pg.Normal("x", 0, scale, shape=3)
+        pg.Normal("y", x.sum(), pg.HalfNormal("s"), observed=[0.3, 1.2, -0.5])
+    return m
+
+
+def same(one, two):
+    for name in ("x", "s"):
+        np.testing.assert_array_equal(one.posterior[name].values, two.posterior[name].values)
+    for name in one.sample_stats.data_vars:
+        np.testing.assert_array_equal(one.sample_stats[name].values, two.sample_stats[name].values)
+
+
+@pytest.mark.filterwarnings("ignore:There w", "ignore:Sampling was interrupted")
+def test_a_stored_run_has_the_draws_of_another(tmp_path):
+    settings = {"tune": 200, "chains": 2, "metric": "low_rank", "step_jitter": 0.1, "model": model(), **QUIET}
+    plain = pg.sample(350, **settings)
+    stored = pg.sample(350, store=tmp_path / "run", **settings)
+    same(plain, stored)
+    assert Store.open(tmp_path / "run").settings["run"]["draws"] == 350
+    # All of it is on disk: resuming draws nothing.
+    again = pg.sample(resume=tmp_path / "run", model=model(), progressbar=False)
+    same(plain, again)
+    assert again.posterior.attrs["metric"] == "low_rank"
+
+
+@pytest.mark.filterwarnings("ignore:There w")
+def test_rows_beyond_the_state_are_drawn_again(tmp_path):
+    settings = {"tune": 100, "chains": 2, "model": model(), **QUIET}
+    plain = pg.sample(300, **settings)
+    pg.sample(300, store=tmp_path / "run", **settings)
+    one, two = tmp_path / "run" / "chain_0", tmp_path / "run" / "chain_1"
+    # The first was killed while it tuned, with rubbish behind; of the second a last row was cut short.
+    (one / "state.json").unlink()
+    state = (two / "state.json").read_text()
+    (two / "draws.bin").write_bytes((two / "draws.bin").read_bytes() + b"half a row")
+    assert '"done": 300' in state
+    same(plain, pg.sample(resume=tmp_path / "run", model=model(), progressbar=False))
+
+
+SCRIPT = """
+import sys, time
+import numpy as np
+sys.path.insert(0, {tests!r})
+from test_running import model
+import probgraph as pg
+pg.sample(400_000, tune=200, chains=2, cores=2, store={store!r}, model=model(), progressbar=False, random_seed=7)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
+@pytest.mark.filterwarnings("ignore:There w")
+def test_killed_and_resumed_it_ends_with_the_draws_of_one_run(tmp_path):
+    path = tmp_path / "run"
+    script = SCRIPT.format(tests=str(ROOT / "tests"), store=str(path))
+    process = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    states = [path / f"chain_{n}" / "state.json" for n in range(2)]
+    deadline = time.monotonic() + 120
+    while not all(state.exists() for state in states):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()  # SIGKILL: nothing can be cleaned up
+    process.wait()
+    kept = [Store.open(path).chain(n)[2].done for n in range(2)]
+    assert all(100 <= n < 400_000 for n in kept), kept
+    # That what is resumed ends soon, the run is made to be shorter than it was begun.
+    wanted = max(kept) + 250
+    text = (path / "settings.json").read_text().replace('"draws": 400000', f'"draws": {wanted}')
+    (path / "settings.json").write_text(text)
+    resumed = pg.sample(resume=path, model=model(), progressbar=False)
+    assert resumed.posterior.sizes["draw"] == wanted
+    same(resumed, pg.sample(wanted, tune=200, chains=2, model=model(), **QUIET))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
+@pytest.mark.filterwarnings("ignore:There w")
+def test_sigterm_keeps_and_stores_what_is_there(tmp_path):
+    def terminate():
+        while not (tmp_path / "run" / "chain_1" / "state.json").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=terminate, daemon=True).start()
+    with pytest.warns(UserWarning, match="Sampling was interrupted"):
+        result = pg.sample(
+            5_000_000, tune=100, chains=2, cores=2, store=tmp_path / "run", model=model(), **QUIET
+        )
+    draws = result.posterior.sizes["draw"]
+    assert result.posterior.attrs["interrupted"] == 1 and 100 <= draws < 5_000_000
+    assert Store.open(tmp_path / "run").chain(int(result.posterior.chain[0]))[2].done >= draws
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.filterwarnings("ignore:There w")
+def test_a_full_disk_ends_the_storing_only(tmp_path, monkeypatch):
+    settings = {"tune": 100, "chains": 2, "model": model(), **QUIET}
+    plain = pg.sample(300, **settings)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Store, "append", full)
+    with pytest.warns(UserWarning, match="cannot be written to any more: .*No space left on device"):
+        same(plain, pg.sample(300, store=tmp_path / "run", **settings))
+
+
+def test_stores_are_not_mixed_up(tmp_path):
+    settings = {"tune": 20, "chains": 1, "model": model(), **QUIET}
+    pg.sample(10, store=tmp_path / "run", **settings)
+    with pytest.raises(FileExistsError, match="resume="):
+        pg.sample(10, store=tmp_path / "run", **settings)
+    with pytest.raises(FileNotFoundError, match="no stored run at"):
+        pg.sample(resume=tmp_path / "nothing", model=model())
+    with pytest.raises(ValueError, match="of another model, or other data: where it began"):
+        pg.sample(resume=tmp_path / "run", model=model(scale=2.0))
+    with pg.Model() as other:
+        pg.Normal("z")
+    with pytest.raises(ValueError, match=r"variables x\(3,\), s_log__; this one has z"):
+        pg.sample(resume=tmp_path / "run", model=other)
+    with pytest.raises(ValueError, match="resume goes on in its own directory"):
+        pg.sample(resume=tmp_path / "run", store=tmp_path / "new", model=model())
+
+
+@pytest.mark.filterwarnings("ignore:There w")
+def test_target_ess_ends_at_the_same_draw_whatever_the_cores():
+    settings = {"tune": 300, "target_ess": 800, "model": model(), **QUIET}
+    one, two = (pg.sample(100_000, cores=cores, **settings) for cores in (1, 4))
+    same(one, two)
+    draws = one.posterior.sizes["draw"]
+    assert draws % 100 == 0 and 100 < draws < 5000
+    assert one.posterior.attrs["ended_by"] == "target_ess" and one.posterior.attrs["interrupted"] == 0
+    assert min(float(az.ess(one, method="mean")[name].min()) for name in ("x",)) > 700
+
+
+@pytest.mark.filterwarnings("ignore:There w")
+def test_max_time_keeps_a_multiple_of_a_hundred():
+    result = pg.sample(50_000_000, tune=100, chains=2, cores=2, max_time=0.5, model=model(), **QUIET)
+    draws = result.posterior.sizes["draw"]
+    assert draws % 100 == 0 and 0 < draws < 50_000_000 and result.posterior.attrs["ended_by"] == "max_time"
+    short = pg.sample(
+        draws // 100 * 100 if draws < 5000 else 5000, tune=100, chains=2, model=model(), **QUIET
+    )
+    n = short.posterior.sizes["draw"]
+    np.testing.assert_array_equal(short.posterior["x"].values, result.posterior["x"].values[:, :n])
+
+
+@pytest.mark.filterwarnings("ignore:There w")
+def test_a_callback_sees_each_draw_once():
+    seen = []
+
+    def callback(trace, draw):
+        assert threading.current_thread() is threading.main_thread()
+        assert len(trace) == draw.draw_idx + 1
+        seen.append(
+            (
+                draw.chain,
+                draw.tuning,
+                draw.draw_idx,
+                draw.point["x"].copy(),
+                float(draw.stats["lp"]),
+                draw.is_last,
+            )
+        )
+
+    settings = {"tune": 30, "chains": 2, "model": model(), **QUIET}
+    result = pg.sample(40, callback=callback, **settings)
+    same(result, pg.sample(40, **settings))
+    assert len(seen) == 2 * 70 and sum(last for *_, last in seen) == 2
+    for chain in range(2):
+        mine = [entry for entry in seen if entry[0] == chain and not entry[1]]
+        np.testing.assert_array_equal([entry[3] for entry in mine], result.posterior["x"].values[chain])
+        np.testing.assert_array_equal([entry[4] for entry in mine], result.sample_stats["lp"].values[chain])
+
+
+@pytest.mark.filterwarnings("ignore:There w", "ignore:Sampling was interrupted")
+def test_a_callback_that_fails_does_not_cost_the_draws():
+    def callback(trace, draw):
+        if not draw.tuning and draw.draw_idx == 20:
+            raise RuntimeError("I am tired")
+
+    with pytest.warns(UserWarning, match="callback failed, and sampling ended.*I am tired"):
+        result = pg.sample(3_000_000, tune=30, chains=2, cores=2, callback=callback, model=model(), **QUIET)
+    assert result.posterior.attrs["interrupted"] == 1 and 20 < result.posterior.sizes["draw"] < 3_000_000
+
+
+@pytest.mark.parametrize(
+    "wrong, error, message",
+    [
+        ({"target_ess": 0}, ValueError, "target_ess is 0; it must be positive"),
+        ({"max_time": -1.0}, ValueError, r"max_time is -1\.0"),
+        ({"callback": 3}, TypeError, r"callback is 3; it must be a function of \(trace, draw\)"),
+    ],
+)
+def test_bad_options(wrong, error, message):
+    with pytest.raises(error, match=message):
+        pg.sample(10, model=model(), **wrong)
+
+
+def test_effective_sizes_are_those_of_arviz():
+    random = np.random.default_rng(1)
+    noise = random.normal(size=(4, 600, 4))
+    for i in range(1, 600):
+        noise[:, i] += np.array([0.0, 0.5, 0.9, -0.4]) * noise[:, i - 1]
+    expected = [float(az.ess(noise[..., k], method="mean")) for k in range(4)]
+    # ArviZ adds one more half pair, which counts where draws are antithetic.
+    assert (np.abs(effective_sizes(noise) / expected - 1) < [0.02, 0.02, 0.02, 0.12]).all()
+    assert (
+        np.isnan(effective_sizes(np.zeros((2, 100, 1)))).all()
+        and np.isnan(effective_sizes(noise[:, :6])).all()
+    )
