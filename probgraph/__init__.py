@@ -29,16 +29,18 @@ from probgraph.model import (
 )
 from probgraph.predictive import sample_posterior_predictive, sample_prior_predictive
 from probgraph.sampling import sample
-from probgraph.steps import NUTS, WALNUTS
+from probgraph.steps import MALA, NUTS, WALNUTS, HamiltonianMC
 
 __all__ = [
     *distributions.__all__,
+    "MALA",
     "MAP",
     "NUTS",
     "WALNUTS",
     "ConstantData",
     "Data",
     "Deterministic",
+    "HamiltonianMC",
     "Model",
     "MutableData",
     "Potential",

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from probgraph.model.layout import Layout
-from probgraph.samplers import Draw, LogDensity, Store, Watch
+from probgraph.samplers import Draw, LogDensity, Path, Store, Watch
 
-Path = str | os.PathLike[str]
+Place = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Run:
     metric: str
     step_jitter: float
     max_error: float
+    path: Path | None
     entropy: Any = None
     spawn_key: Sequence[int] = field(default_factory=tuple)
 
@@ -41,7 +42,16 @@ class Run:
 
     def options(self) -> dict[str, Any]:
         """The keyword arguments of `sample_chains`."""
-        names = ("draws", "tune", "target_accept", "max_treedepth", "metric", "step_jitter", "max_error")
+        names = (
+            "draws",
+            "tune",
+            "target_accept",
+            "max_treedepth",
+            "metric",
+            "step_jitter",
+            "max_error",
+            "path",
+        )
         return {name: getattr(self, name) for name in names} | {"random_seed": self.seed}
 
     def attributes(self) -> dict[str, Any]:
@@ -50,16 +60,18 @@ class Run:
         return {"tuning_steps": self.tune} | {name: getattr(self, name) for name in names}
 
 
-def new_store(path: Path, run: Run, density: LogDensity, layout: Layout, starts: np.ndarray) -> Store:
+def new_store(path: Place, run: Run, density: LogDensity, layout: Layout, starts: np.ndarray) -> Store:
     """A directory for a run that begins. Raises FileExistsError where something is there already."""
     settings = {"run": asdict(run), "variables": _variables(layout), "logp": _densities(density, starts)}
     return Store.create(path, settings, starts)
 
 
-def stored_run(path: Path) -> tuple[Store, Run]:
+def stored_run(path: Place) -> tuple[Store, Run]:
     """A run that was stored. Raises FileNotFoundError where there is none."""
     store = Store.open(path)
-    return store, Run(**store.settings["run"])
+    settings = dict(store.settings["run"])
+    path_of_steps = settings.pop("path")
+    return store, Run(**settings, path=None if path_of_steps is None else Path(**path_of_steps))
 
 
 def refuse_another_model(store: Store, density: LogDensity, layout: Layout) -> None:

@@ -22,7 +22,7 @@ from probgraph.model.log_density import compiled_density, density_graphs
 from probgraph.model.model import Model, the_model
 from probgraph.posterior import IDATA_OPTIONS, Results, to_arviz
 from probgraph.progress import counted
-from probgraph.running import Path, Run, new_store, refuse_another_model, stored_run, watch_of
+from probgraph.running import Place, Run, new_store, refuse_another_model, stored_run, watch_of
 from probgraph.samplers import (
     LogDensity,
     StartError,
@@ -59,8 +59,8 @@ def sample(
     discard_tuned_samples: bool = True,
     var_names: Sequence[str] | None = None,
     return_inferencedata: bool = True,
-    store: Path | None = None,
-    resume: Path | None = None,
+    store: Place | None = None,
+    resume: Place | None = None,
     target_ess: float | None = None,
     max_time: float | None = None,
     callback: Callable[..., None] | None = None,
@@ -81,8 +81,9 @@ def sample(
     random_seed
         The same seed gives the same draws, bit for bit (without a compiler, to rounding).
     step
-        "nuts", the default, or "walnuts", which halves its steps where a posterior is narrow; or `NUTS(...)`,
-        `WALNUTS(...)` with their own settings.
+        "nuts", the default; "walnuts", which halves its steps where a posterior is narrow; "hmc", with trajectories of
+        a fixed length; "mala", with a single step. Or `NUTS(...)`, `WALNUTS(...)`, `HamiltonianMC(...)`, `MALA(...)`
+        with their own settings.
     target_accept
         Acceptance rate that the step size is tuned to; nearer to 1 for posteriors with narrow places.
     max_treedepth
@@ -162,6 +163,7 @@ def sample(
         metric,
         step_jitter,
         way.max_error,
+        way.path,
         [int(n) for n in seed.entropy] if np.ndim(seed.entropy) else int(seed.entropy),
         [int(key) for key in seed.spawn_key],
     )

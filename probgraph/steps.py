@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from probgraph.samplers import Path
+
 
 @dataclass(frozen=True)
 class NUTS:
@@ -22,6 +24,7 @@ class NUTS:
 
     name = "NUTS"
     max_error = 0.0
+    path = None
 
 
 @dataclass(frozen=True)
@@ -45,14 +48,70 @@ class WALNUTS:
     max_treedepth: int | None = None
 
     name = "WALNUTS"
+    path = None
 
     def __post_init__(self) -> None:
         if not 0 < self.max_error < float("inf"):
             raise ValueError(f"WALNUTS: max_error is {self.max_error}; it must be positive and finite")
 
 
-Step = NUTS | WALNUTS
-NAMED = {"nuts": NUTS, "walnuts": WALNUTS}
+@dataclass(frozen=True)
+class HamiltonianMC:
+    """Hamiltonian Monte Carlo with trajectories of one length, which each varies by up to ``jitter`` of it.
+
+    ``path_length`` is in units of the posterior's scales, as the metric has them: a quarter of an orbit is pi / 2 = 1.57.
+    ``max_steps`` bounds the steps of one trajectory. Neal, "MCMC using Hamiltonian dynamics" (2011), section 5.4.2.1 on
+    why lengths should vary. Raises ValueError for lengths that are not positive, and a jitter outside 0 to 1.
+
+    >>> HamiltonianMC(path_length=1.5).jitter
+    0.5
+    """
+
+    path_length: float = 2.0
+    jitter: float = 0.5
+    target_accept: float | None = None
+    max_steps: int = 1024
+
+    name = "HMC"
+    max_error = 0.0
+    max_treedepth = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.path_length < float("inf"):
+            raise ValueError(
+                f"{self.name}: path_length is {self.path_length}; it must be positive and finite"
+            )
+        if not 0 <= self.jitter < 1:
+            raise ValueError(f"{self.name}: jitter is {self.jitter}; it must be at least 0 and below 1")
+        if self.max_steps < 1:
+            raise ValueError(f"{self.name}: max_steps is {self.max_steps}; at least one is needed")
+
+    @property
+    def path(self) -> Path:
+        return Path(self.path_length, self.jitter, self.max_steps)
+
+
+@dataclass(frozen=True)
+class MALA:
+    """The Metropolis-adjusted Langevin algorithm: one step along the gradient, and noise, for each draw.
+
+    The step size is tuned to accept 0.574 of the proposals, which is the best for many dimensions: Roberts &
+    Rosenthal, "Optimal scaling of discrete approximations to Langevin diffusions" (1998).
+
+    >>> MALA().target_accept
+    0.574
+    """
+
+    target_accept: float | None = 0.574
+
+    name = "MALA"
+    max_error = 0.0
+    max_treedepth = None
+    path = Path(1e-300, max_steps=1)
+
+
+Step = NUTS | WALNUTS | HamiltonianMC | MALA
+NAMED = {"nuts": NUTS, "walnuts": WALNUTS, "hmc": HamiltonianMC, "mala": MALA}
 
 
 def the_step(step: Step | str | None) -> Step:

@@ -23,7 +23,7 @@ from probgraph.samplers.compiled_nuts import CompiledNuts, compile_kernel
 from probgraph.samplers.density import LogDensity
 from probgraph.samplers.interruption import terminated_as_interrupted
 from probgraph.samplers.metric import identity
-from probgraph.samplers.nuts import AT_ONCE, FINISH, STATISTICS, Nuts
+from probgraph.samplers.nuts import AT_ONCE, FINISH, STATISTICS, Nuts, Path
 from probgraph.samplers.python_nuts import PythonNuts
 from probgraph.samplers.seeds import Seed, chain_generators
 from probgraph.samplers.store import Snapshot, Store
@@ -61,6 +61,7 @@ def sample_chains(
     metric: str = "auto",
     step_jitter: float = 0.0,
     max_error: float = 0.0,
+    path: Path | None = None,
     progressbar: bool = True,
     discard_tuned: bool = True,
     watch: Watch | None = None,
@@ -70,7 +71,8 @@ def sample_chains(
 
     ``tune`` transitions adapt step size and metric, then ``draws`` are kept. ``metric`` is one of `METRICS`
     (metric.py tells what they are); ``step_jitter`` varies each step size by up to this part of it; with ``max_error``
-    each step is halved until its energy error is within it (WALNUTS). ``cores`` chains run at a time
+    each step is halved until its energy error is within it (WALNUTS);
+    with ``path`` trajectories have a fixed length (HMC). ``cores`` chains run at a time
     (as many as there are processors by default). The same seed gives the same draws, whatever ``cores`` and
     ``progressbar`` are. Ctrl-C or SIGTERM ends the run and returns what was drawn so far, marked
     ``interrupted``; a second one does not wait for the trajectories at hand, a third gives up the draws. ``watch`` is
@@ -101,6 +103,7 @@ def sample_chains(
                 stop,
                 step_jitter=step_jitter,
                 max_error=max_error,
+                path=path,
             )
         except ValueError as error:
             raise ValueError(f"chain {number}: {error}") from error

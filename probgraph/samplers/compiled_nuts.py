@@ -25,6 +25,7 @@ def _library(holding_the_gil: bool) -> ctypes.CDLL:
         ("nuts_start", ctypes.c_int, pointer, number, number, pointer, pointer, pointer, pointer, pointer),
         ("nuts_set_metric", None, pointer, pointer, pointer, number, pointer, pointer),
         ("nuts_set_bound", None, pointer, real, number),
+        ("nuts_set_path", None, pointer, real, real, number),
         ("nuts_where", None, pointer, pointer, pointer),
         ("nuts_try_step", real, pointer, real),
         ("nuts_run", number, pointer, real, real, number, pointer, pointer, pointer, pointer, pointer),
@@ -63,6 +64,8 @@ class CompiledNuts(Nuts):
         if code == STOP_SAMPLING:
             raise_error_of(self.data)
         library.nuts_set_bound(self._memory, self.max_error, MAX_HALVINGS)
+        if self.path is not None:
+            library.nuts_set_path(self._memory, self.path.length, self.path.jitter, self.path.max_steps)
         return logp.value if code == 0 else -np.inf
 
     def set_metric(self, metric: Metric) -> None:

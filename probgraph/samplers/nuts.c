@@ -73,6 +73,8 @@ typedef struct {
     double first_error; /* of the energy, where the adaptive step at hand was not halved yet */
     double max_error; /* of the energy within a step of the trajectory; 0 leaves the steps as they are */
     int64_t max_halvings;
+    double path_length, path_jitter; /* of trajectories of a fixed length; 0 where they end by turning */
+    int64_t max_steps;
     double *rho; /* two sums for each depth: one for each half of the tree above; the last is the trajectory's */
     state *pool;
     state **unused;
@@ -377,6 +379,46 @@ static int transition(sampler *s, double step_size, statistics *record) {
     return 1;
 }
 
+/* One draw by plain Hamiltonian Monte Carlo: as many steps as make the path length, which each trajectory varies by its
+ * own factor, and then the end or the start, by their energies (Neal, "MCMC using Hamiltonian dynamics", 2011). */
+static int fixed_transition(sampler *s, double step_size, statistics *record) {
+    state *start = hold(s->current), *x[2] = {take(s), take(s)};
+    draw_momentum(s, start->p);
+    start->index = 0;
+    start->energy = kinetic_energy(s, start->p) - start->logp;
+    double length = s->path_length * (1.0 + s->path_jitter * (2.0 * uniform(s) - 1.0));
+    double wanted = ceil(length / step_size);
+    int64_t steps = wanted < 1.0 ? 1 : wanted < (double)s->max_steps ? (int64_t)wanted : s->max_steps, done = 0;
+    const state *end = start;
+    double gain = 0.0;
+    int stopped = 0;
+    while (done < steps && !stopped && gain >= -DIVERGENCE_THRESHOLD) {
+        state *next = x[done % 2];
+        stopped = *s->stop > 1 || leapfrog(s, step_size, end, next) == STOP_SAMPLING;
+        end = next;
+        gain = start->energy - end->energy;
+        done++;
+    }
+    if (!stopped) {
+        int diverging = !(gain >= -DIVERGENCE_THRESHOLD), accepted = uniform(s) < exp(gain) && !diverging;
+        s->current = accepted ? x[(done - 1) % 2] : start;
+        *record = (statistics){
+            .lp = s->current->logp,
+            .acceptance_rate = gain > 0 ? 1.0 : exp(gain),
+            .acceptance_rate_symmetric = 2.0 / (1.0 + exp(fabs(gain))),
+            .step_size = step_size,
+            .energy = s->current->energy,
+            .energy_error = s->current->energy - start->energy,
+            .n_steps = done,
+            .index_in_trajectory = accepted ? done : 0,
+            .diverging = diverging,
+            .reached_max_treedepth = wanted > (double)s->max_steps,
+        };
+    }
+    drop_all_but_current(s);
+    return !stopped;
+}
+
 /* ---- what Python calls ---- */
 
 /* Lay a sampler out in `memory` (64-byte aligned, nuts_memory() bytes) and put it at q. Returns the density's
@@ -428,6 +470,14 @@ void nuts_set_bound(void *memory, double max_error, int64_t max_halvings) {
     s->max_halvings = max_halvings;
 }
 
+/* Trajectories of a fixed length, with at most so many steps; 0 for those that end by turning. */
+void nuts_set_path(void *memory, double length, double jitter, int64_t max_steps) {
+    sampler *s = memory;
+    s->path_length = length;
+    s->path_jitter = jitter;
+    s->max_steps = max_steps;
+}
+
 /* Where the chain is: q, the gradient there (dim each). */
 void nuts_where(void *memory, double *q, double *grad) {
     sampler *s = memory;
@@ -457,7 +507,7 @@ int64_t nuts_run(void *memory, double step_size, double jitter, int64_t n, doubl
     int64_t i = 0;
     while (i < n && !*stop) {
         double step = jitter > 0 ? step_size * (1.0 + jitter * (2.0 * uniform(s) - 1.0)) : step_size;
-        if (!transition(s, step, &records[i])) break;
+        if (!(s->path_length > 0 ? fixed_transition : transition)(s, step, &records[i])) break;
         memcpy(draws + i * s->dim, s->current->q, s->dim * sizeof(double));
         if (gradients) memcpy(gradients + i * s->dim, s->current->grad, s->dim * sizeof(double));
         *done = ++i;

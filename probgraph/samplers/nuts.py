@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -47,6 +48,20 @@ number of completed doublings, ``n_steps`` of gradients; ``index_in_trajectory``
 start and draw.
 """
 
+
+@dataclass(frozen=True)
+class Path:
+    """Trajectories of a fixed length, instead of those that end by turning: plain Hamiltonian Monte Carlo.
+
+    Each is ``length`` * (1 + jitter * uniform(-1, 1)) long, in units of the posterior's scales as the metric has them,
+    in at most ``max_steps`` steps: with one step, it is the Metropolis-adjusted Langevin algorithm.
+    """
+
+    length: float
+    jitter: float = 0.0
+    max_steps: int = 1024
+
+
 MAX_HALVINGS = 10
 """How often a step of a trajectory is halved before it counts as divergent, where its energy error is bounded."""
 
@@ -63,7 +78,7 @@ class Nuts(ABC):
     ``bit_generator`` is NumPy's; the chain owns it from now on. ``stop`` is a shared ``c_int32``, set to
     `FINISH` or `AT_ONCE` by whoever wants the chain to end. With ``max_error`` each step of a trajectory is halved
     until its energy error is within it: the WALNUTS sampler. With ``step_jitter`` each transition's step size is
-    multiplied by its own 1 + step_jitter * uniform(-1, 1).
+    multiplied by its own 1 + step_jitter * uniform(-1, 1). With ``path`` trajectories have a fixed length.
 
         chain = CompiledNuts(density, q, np.random.PCG64(1))
         chain.set_metric(metric.identity(density.dim))
@@ -82,6 +97,7 @@ class Nuts(ABC):
         stop: ctypes.c_int32 | None = None,
         max_error: float = 0.0,
         step_jitter: float = 0.0,
+        path: Path | None = None,
     ):
         if not 1 <= max_treedepth <= 30:
             raise ValueError(f"max_treedepth is {max_treedepth}; it must be from 1 to 30")
@@ -91,6 +107,7 @@ class Nuts(ABC):
         self.bit_generator = bit_generator
         self.max_error = max_error
         self.step_jitter = step_jitter
+        self.path = path
         self.metric = identity(density.dim)
         self.stop = stop if stop is not None else ctypes.c_int32(0)
         self.done = ctypes.c_int64(0)

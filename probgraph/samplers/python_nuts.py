@@ -12,7 +12,7 @@ binary digits of the count.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ from probgraph.samplers.nuts import (
     MAX_HALVINGS,
     STATISTICS,
     Nuts,
+    Path,
     Transition,
 )
 
@@ -98,6 +99,12 @@ class PythonNuts(Nuts):
             if self.step_jitter > 0:
                 step_size *= 1.0 + self.step_jitter * (2.0 * self.uniform() - 1.0)
             start = self._with_momentum(self.current)
+            if self.path is not None:
+                record = self._fixed(start, step_size, self.path)
+                if record is None:
+                    return False
+                self._keep(i, record, draws, statistics, gradients)
+                return True
             trajectory = Trajectory(self, start, step_size)
             end = trajectory.grow()
             if end is End.STOPPED:
@@ -116,13 +123,50 @@ class PythonNuts(Nuts):
                 "diverging": end is End.DIVERGED,
                 "reached_max_treedepth": end is End.LONGEST,
             }
-            draws[i] = draw.q
-            if gradients is not None:
-                gradients[i] = draw.gradient
-            statistics[i] = tuple(record[name] for name in STATISTICS.names or ())
+            self._keep(i, record, draws, statistics, gradients)
             return True
 
         return transition
+
+    def _keep(
+        self,
+        i: int,
+        record: Mapping[str, float],
+        draws: np.ndarray,
+        statistics: np.ndarray,
+        gradients: np.ndarray | None,
+    ) -> None:
+        draws[i] = self.current.q
+        if gradients is not None:
+            gradients[i] = self.current.gradient
+        statistics[i] = tuple(record[name] for name in STATISTICS.names or ())
+
+    def _fixed(self, start: State, step_size: float, path: Path) -> dict[str, float] | None:
+        """One draw of plain Hamiltonian Monte Carlo: its statistics, None where it was stopped."""
+        wanted = math.ceil(path.length * (1.0 + path.jitter * (2.0 * self.uniform() - 1.0)) / step_size)
+        end, gain, done = start, 0.0, 0
+        while done < min(max(wanted, 1), path.max_steps) and gain >= -DIVERGENCE_THRESHOLD:
+            if self.stop.value >= AT_ONCE:
+                return None
+            end = self.leapfrog(end, step_size)
+            gain = start.energy - end.energy
+            done += 1
+        diverging = not gain >= -DIVERGENCE_THRESHOLD
+        accepted = self.uniform() < math.exp(min(gain, 0.0)) and not diverging
+        self.current = draw = end if accepted else start
+        return {
+            "lp": draw.logp,
+            "acceptance_rate": math.exp(min(gain, 0.0)),
+            "acceptance_rate_symmetric": 2.0 * math.exp(-abs(gain)) / (1.0 + math.exp(-abs(gain))),
+            "step_size": step_size,
+            "energy": draw.energy,
+            "energy_error": draw.energy - start.energy,
+            "tree_depth": 0,
+            "n_steps": done,
+            "index_in_trajectory": done if accepted else 0,
+            "diverging": diverging,
+            "reached_max_treedepth": wanted > path.max_steps,
+        }
 
     def run(self, step_size: float, draws: np.ndarray, statistics: np.ndarray) -> int:
         transition = self.transitions(draws, statistics)

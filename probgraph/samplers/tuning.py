@@ -80,8 +80,12 @@ def tune(chain: Nuts, tuning: Tuning, draws: np.ndarray, statistics: np.ndarray,
     transition = chain.transitions(draws, statistics, gradients)
     plain, symmetric = statistics["acceptance_rate"], statistics["acceptance_rate_symmetric"]
     # On its way a chain gains energy: only later is a gain as bad as a loss. What a step would do that is not halved yet
-    # is the same at all times.
-    early = len(draws) if stan else 0 if chain.max_error else OverlappingWindows(len(draws)).early
+    # is the same at all times; of a trajectory's end it is the chance to be taken that matters.
+    early = OverlappingWindows(len(draws)).early
+    if stan or chain.path is not None:
+        early = len(draws)
+    elif chain.max_error:
+        early = 0
     n_steps = statistics["n_steps"]
     short = False
     for i in range(len(draws)):

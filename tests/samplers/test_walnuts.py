@@ -84,7 +84,9 @@ def test_a_step_has_its_own_settings():
 def test_bad_steps(wrong, error):
     with pg.Model():
         pg.Normal("x")
-        with pytest.raises(error, match=r"it must be one of 'nuts', 'walnuts', NUTS\(\.\.\.\), WALNUTS"):
+        with pytest.raises(
+            error, match=r"it must be one of 'nuts', 'walnuts', 'hmc', 'mala', NUTS\(\.\.\.\), WALNUTS"
+        ):
             pg.sample(step=wrong)
     with pytest.raises(ValueError, match="max_error is -1"):
         pg.WALNUTS(max_error=-1)
