@@ -14,6 +14,7 @@ from typing import Any
 # ruff: noqa: F403  whatever distributions there are
 from probgraph import distributions, math
 from probgraph.distributions import *
+from probgraph.interventions import do, observe
 from probgraph.log_likelihood import compute_deterministics, compute_log_likelihood, compute_log_prior
 from probgraph.map import MAP, find_MAP
 from probgraph.marginal import marginalize, recover_marginals
@@ -24,6 +25,8 @@ from probgraph.model import (
     Model,
     MutableData,
     Potential,
+    model_to_graphviz,
+    model_to_mermaid,
     modelcontext,
     set_data,
 )
@@ -47,10 +50,14 @@ __all__ = [
     "compute_deterministics",
     "compute_log_likelihood",
     "compute_log_prior",
+    "do",
     "find_MAP",
     "marginalize",
     "math",
+    "model_to_graphviz",
+    "model_to_mermaid",
     "modelcontext",
+    "observe",
     "recover_marginals",
     "sample",
     "sample_posterior_predictive",

@@ -39,6 +39,7 @@ MODULES = [
     "probgraph.distributions.drawing",
     "probgraph.distributions.probabilities",
     "probgraph.log_likelihood",
+    "probgraph.interventions",
     "probgraph.map",
     "probgraph.marginal",
     "probgraph.model.data",

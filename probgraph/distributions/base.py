@@ -25,6 +25,7 @@ The contract. To add a distribution, write one class and a row in tests/distribu
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -425,6 +426,34 @@ class Distribution:
         """The distribution's own parameters, after conversion, and those of its components: `dist.mu`."""
         inner = {f"{c}.{n}": v for c, d in self.components.items() for n, v in d.parameters.items()}
         return {**self._own, **inner}
+
+    def with_parameters(self, values: Mapping[str, Variable]) -> Self:
+        """The same distribution with other graphs, of the same types, for some of `parameters`."""
+        new = copy.copy(self)
+        new._own = {name: values.get(name, v) for name, v in self._own.items()}
+        new._given = new._own
+        for name, v in new._own.items():
+            if name.isidentifier():
+                setattr(new, name, v)
+        for name, inner in self.components.items():
+            changed = inner.with_parameters(own_of(name, values))
+            option, _, k = name.partition(".")
+            if k:
+                several = list(getattr(new, option))
+                several[int(k)] = changed
+                setattr(new, option, several)
+            else:
+                setattr(new, option, changed)
+        new._unchecked = [
+            condition
+            for name, v in new._own.items()
+            if (constraint := self.params.get(name)) is not None
+            and not isinstance(v, Constant)
+            and not certainly(v, constraint)
+            and (condition := constraint.holds(v)) is not None
+        ]
+        new.prepare()
+        return new
 
     def draw_component(
         self, rng: np.random.Generator, name: str, values: Mapping[str, np.ndarray], size: tuple[int, ...]

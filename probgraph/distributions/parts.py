@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -33,33 +32,23 @@ def elements_of(
 
 def _picked(distribution: Distribution, shape: tuple[int, ...], places: Any, extra: int) -> Distribution:
     """With `extra` axes of the batch behind `shape`, which stay."""
-    new = copy.copy(distribution)
-    changed = {}
+    changed = _parameters(distribution, shape, places, extra)
+    new = distribution.with_parameters(changed)
+    new.batch_shape = (len(places[0]),)
+    return new
+
+
+def _parameters(
+    distribution: Distribution, shape: tuple[int, ...], places: Any, extra: int
+) -> dict[str, Variable]:
+    found = {}
     for name, v in distribution._own.items():
         batch = len(distribution._batch_of(name, v.type.shape))
-        changed[name] = folded(_part(v, batch, shape, places, extra))
+        found[name] = folded(_part(v, batch, shape, places, extra))
     for name, inner in distribution.components.items():
-        part = _picked(inner, shape, places, extra + distribution.extra_axes(name))
-        option, _, k = name.partition(".")
-        if k:
-            several = list(getattr(new, option))
-            several[int(k)] = part
-            setattr(new, option, several)
-        else:
-            setattr(new, option, part)
-    for name, v in changed.items():
-        setattr(new, name, v)
-    new._own, new._given = changed, changed
-    new._unchecked = []
-    for name, v in changed.items():
-        constraint = distribution.params.get(name)
-        if constraint is not None and name in distribution._own and distribution._unchecked:
-            new._unchecked.append(constraint.holds(v))
-    new.prepare()
-    count = len(places[0])
-    rest = distribution.batch_shape[len(distribution.batch_shape) - extra :] if extra else ()
-    new.batch_shape = (count, *rest)
-    return new
+        deeper = _parameters(inner, shape, places, extra + distribution.extra_axes(name))
+        found.update({f"{name}.{key}": v for key, v in deeper.items()})
+    return found
 
 
 def _part(v: Variable, batch: int, shape: tuple[int, ...], places: Any, extra: int) -> Variable:

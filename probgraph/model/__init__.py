@@ -2,7 +2,7 @@
 
 from probgraph.model.data import ConstantData, Data, MutableData
 from probgraph.model.deterministic import Deterministic, Potential
-from probgraph.model.model import Model, modelcontext, set_data
+from probgraph.model.model import Model, model_to_graphviz, model_to_mermaid, modelcontext, set_data
 
 __all__ = [
     "ConstantData",
@@ -11,6 +11,8 @@ __all__ = [
     "Model",
     "MutableData",
     "Potential",
+    "model_to_graphviz",
+    "model_to_mermaid",
     "modelcontext",
     "set_data",
 ]

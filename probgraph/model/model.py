@@ -28,6 +28,7 @@ from probgraph.engine.ops import shape as shape_ops
 from probgraph.engine.ops.index import set_subtensor
 from probgraph.engine.shared import SharedVariable
 from probgraph.engine.types import TensorType, broadcast_shapes
+from probgraph.model import pictures
 from probgraph.model.coordinates import Coordinates, Dims
 from probgraph.model.data import DataVariable, as_array, as_observed, missing_in
 from probgraph.model.elimination import Eliminated, all_eliminated
@@ -450,6 +451,30 @@ class Model:
         lines += [f"{o.name} ~ {o.distribution}{self._axes(o.variable)}, observed" for o in self.observed]
         return "\n".join(lines) or "an empty model"
 
+    def str_repr(self, formatting: str = "plain", include_params: bool = True) -> str:
+        """`repr`, or with formatting="latex" LaTeX."""
+        if formatting not in ("plain", "latex"):
+            raise ValueError(f"str_repr: formatting is 'plain' or 'latex', got {formatting!r}")
+        return repr(self) if formatting == "plain" else pictures.latex(self)
+
+    def _repr_latex_(self) -> str:
+        return pictures.latex(self)
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+    def table(self) -> pictures.Table:
+        """Each variable in a row: name, kind, distribution, shape, dims."""
+        return pictures.Table(self)
+
+    def to_mermaid(self) -> str:
+        """A diagram in Mermaid's language, which notebooks and code hosts draw: text, without any package."""
+        return pictures.mermaid(self)
+
+    def to_graphviz(self) -> Any:
+        """A diagram by the package graphviz; ImportError where it is not installed. `pictures.dot` gives its text."""
+        return pictures.graphviz(self)
+
     def _axes(self, variable: Variable) -> str:
         dims = self.named_vars_to_dims.get(variable.name or "")
         shape = variable.type.shape
@@ -467,6 +492,16 @@ def the_model(model: Model | None, what: str) -> Model:
             raise TypeError(f"{what}: model is a {type(model).__name__}; it must be a Model")
         return model
     return open_model(what)
+
+
+def model_to_graphviz(model: Model | None = None) -> Any:
+    """The diagram of a model, or of the open one, by the package graphviz."""
+    return the_model(model, "model_to_graphviz()").to_graphviz()
+
+
+def model_to_mermaid(model: Model | None = None) -> str:
+    """The diagram of a model, or of the open one, in Mermaid's language."""
+    return the_model(model, "model_to_mermaid()").to_mermaid()
 
 
 def modelcontext(model: Model | None = None) -> Model:
