@@ -19,7 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 #: Outside the standard library the package may import these, and those that are slow to import inside functions.
 DEPENDENCIES = {"numpy", "scipy", "arviz"}
-LATE = {"arviz", "xarray", "matplotlib", "scipy", "importlib"}
+LATE = {"arviz", "xarray", "matplotlib", "scipy", "importlib", "graphviz"}
 
 
 def test_runtime_dependencies_are_three():
