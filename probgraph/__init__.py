@@ -32,6 +32,7 @@ from probgraph.model import (
 )
 from probgraph.predictive import sample_posterior_predictive, sample_prior_predictive
 from probgraph.sampling import sample
+from probgraph.smc import sample_smc
 from probgraph.steps import MALA, NUTS, WALNUTS, HamiltonianMC
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "sample",
     "sample_posterior_predictive",
     "sample_prior_predictive",
+    "sample_smc",
     "set_data",
 ]
 

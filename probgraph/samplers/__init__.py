@@ -11,6 +11,7 @@ from probgraph.samplers.initial import StartError, jittered_starts
 from probgraph.samplers.nuts import Path
 from probgraph.samplers.seeds import seed_sequence
 from probgraph.samplers.store import Store
+from probgraph.samplers.tempered import tempered
 from probgraph.samplers.trace import Trace
 from probgraph.samplers.watching import Draw, Watch
 from probgraph.samplers.without_compiler import warn_if_no_compiler, warn_without_compiler
@@ -28,6 +29,7 @@ __all__ = [
     "prepare",
     "sample_chains",
     "seed_sequence",
+    "tempered",
     "warn_if_no_compiler",
     "warn_without_compiler",
 ]

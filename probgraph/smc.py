@@ -1,0 +1,145 @@
+"""sample_smc(): posterior draws and the marginal likelihood by tempering the prior into the posterior."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from probgraph.engine.graph import Variable
+from probgraph.engine.op import as_variable
+from probgraph.inference_data import build
+from probgraph.model.layout import Layout
+from probgraph.model.log_density import compiled_rows, refuse_without_gradient
+from probgraph.model.model import Model, the_model
+from probgraph.posterior import Results, dims_of_results, pointwise_rows
+from probgraph.predictive import sample_prior_predictive
+from probgraph.samplers import seed_sequence, tempered
+
+
+def sample_smc(
+    draws: int = 2000,
+    *,
+    chains: int = 4,
+    threshold: float = 0.5,
+    correlation_threshold: float = 0.05,
+    random_seed: Any = None,
+    var_names: Sequence[str] | None = None,
+    return_inferencedata: bool = True,
+    idata_kwargs: Mapping[str, Any] | None = None,
+    model: Model | None = None,
+) -> Any:
+    """Draw from the posterior by sequential Monte Carlo, which needs no gradient and finds several modes.
+
+    Parameters
+    ----------
+    draws, chains
+        Particles of each run, and how many independent runs.
+    threshold
+        Effective part of the particles that a stage leaves: nearer to 1 means more and smaller stages.
+    correlation_threshold
+        Particles are moved until their correlation with where the stage began is below it, or falls no more, at most 500 times.
+    var_names
+        The variables to keep; all by default.
+    return_inferencedata
+        False returns a dict of arrays (chain, draw, \\*shape) by name.
+    idata_kwargs
+        `coords`, `dims`.
+
+    Returns
+    -------
+    ArviZ's object with the groups posterior, sample_stats and observed_data. In sample_stats `log_marginal_likelihood`
+    is the log evidence as each chain estimated it (its densities count with their constants), and `stages` their number.
+
+    Raises
+    ------
+    NotImplementedError for models with discrete free variables or improper priors, which cannot be drawn from;
+    ValueError where no draw of the prior has a finite likelihood, and for settings out of range.
+
+    Del Moral, Doucet & Jasra, "Sequential Monte Carlo samplers" (2006).
+
+    >>> with Model():
+    ...     x = Normal("x", 0, 1)
+    ...     y = Normal("y", x, 1, observed=0.5)
+    ...     idata = sample_smc(200, chains=2, random_seed=1)
+    """
+    model = the_model(model, "sample_smc()")
+    for name, value in (("draws", draws), ("chains", chains)):
+        least = 10 if name == "draws" else 1
+        if value < least:
+            raise ValueError(f"{name} is {value}; it must be at least {least}")
+    for name, value in (("threshold", threshold), ("correlation_threshold", correlation_threshold)):
+        if not 0 < value < 1:
+            raise ValueError(f"{name} is {value}; it must lie between 0 and 1")
+    refuse_without_gradient(model)
+    if model.marginals:
+        raise NotImplementedError(
+            "sample_smc: variables that are summed out are drawn again by sample() alone; use that"
+        )
+    options = dict(idata_kwargs or {})
+    for name in options:
+        if name not in ("coords", "dims"):
+            raise TypeError(f"idata_kwargs: {name!r} is no option; those are coords, dims")
+    layout = Layout(model.value_vars)
+    results = Results(model, layout, var_names)
+    densities = _densities(model, layout)
+    streams = seed_sequence(random_seed).spawn(chains)
+    runs = []
+    for stream in streams:
+        random = np.random.default_rng(stream)
+        start = _prior_particles(model, layout, draws, random)
+        runs.append(
+            tempered(
+                densities, start, random, threshold=threshold, correlation_threshold=correlation_threshold
+            )
+        )
+    groups = results.arrays(np.stack([run.particles for run in runs]))
+    if not return_inferencedata:
+        return groups["posterior"]
+    groups["sample_stats"] = {
+        "log_marginal_likelihood": np.array([[run.log_marginal_likelihood] * draws for run in runs]),
+        "stages": np.array([[len(run.betas)] * draws for run in runs]),
+    }
+    groups["observed_data"] = {o.name: o.present_array() for o in model.observed}
+    groups["constant_data"] = {d.name or "": d.get_value() for d in model.data_vars}
+    coords = {**model.coords, **(options.get("coords") or {})}
+    dims = {**dims_of_results(model), **(options.get("dims") or {})}
+    return build(groups, dims, coords, {"sampler": "SMC", "threshold": threshold})
+
+
+def _densities(model: Model, layout: Layout) -> Any:
+    """Log prior and log likelihood of many particles at once; potentials count to the likelihood, as in PyMC."""
+    data = [
+        model[name] for name in (*(o.name for o in model.observed), *(p.name or "" for p in model.potentials))
+    ]
+    prior = model.logp(vars=model.free_RVs)
+    likelihood: Variable = model.logp(vars=data) if data else as_variable(np.zeros(()))
+    rows = compiled_rows(layout, [prior.astype("float64"), likelihood.astype("float64")])
+
+    def densities(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        one, two = rows(np.ascontiguousarray(q))
+        return one, two
+
+    return densities
+
+
+def _prior_particles(model: Model, layout: Layout, draws: int, random: np.random.Generator) -> np.ndarray:
+    """Draws of the prior (draws, dim) over R^n."""
+    values = sample_prior_predictive(
+        draws,
+        model=model,
+        var_names=[f.name for f in model.free],
+        random_seed=random,
+        return_inferencedata=False,
+    )
+    forward = {
+        f.name: f.variable if f.transform is None else f.transform.forward(f.variable) for f in model.free
+    }
+    own, rows = pointwise_rows(model, forward)
+    columns = [np.asarray(values[name], dtype=np.float64).reshape(draws, -1) for name in forward]
+    assert sum(c.shape[1] for c in columns) == own.dim
+    over_r = rows(np.ascontiguousarray(np.hstack(columns)))
+    particles = np.hstack([np.asarray(c, dtype=np.float64).reshape(draws, -1) for c in over_r])
+    assert particles.shape[1] == layout.dim
+    return particles

@@ -1,0 +1,115 @@
+"""Sequential Monte Carlo on posteriors and evidences that are known."""
+
+import numpy as np
+import pytest
+import scipy.stats as st
+
+import probgraph as pg
+from probgraph.samplers import tempered
+
+DATA = np.array([1.2, 0.3, 2.1, -0.4, 1.0])
+
+
+def conjugate():
+    with pg.Model() as model:
+        mu = pg.Normal("mu", 0.5, 2.0)
+        pg.Normal("y", mu, 1.0, observed=DATA)
+    return model
+
+
+def test_evidence_and_posterior_of_a_conjugate_model():
+    result = pg.sample_smc(3000, chains=4, random_seed=1, model=conjugate())
+    covariance = np.eye(5) + 4.0
+    truth = st.multivariate_normal(np.full(5, 0.5), covariance).logpdf(DATA)
+    found = result.sample_stats["log_marginal_likelihood"].values[:, 0]
+    assert len(np.unique(found)) == 4 and np.abs(found - truth).max() < 0.1
+    precision = 5 + 0.25
+    mean, scale = (DATA.sum() + 0.5 * 0.25) / precision, precision**-0.5
+    mu = result.posterior["mu"].values
+    assert mu.shape == (4, 3000)
+    assert abs(mu.mean() - mean) < 0.03 * scale * 2 and abs(mu.std() / scale - 1) < 0.04
+    assert st.kstest(mu.ravel()[::10], st.norm(mean, scale).cdf).pvalue > 0.01
+
+
+def test_evidence_of_a_bounded_variable():
+    """Beta-binomial, through the transform to R."""
+    with pg.Model():
+        p = pg.Beta("p", 2, 3)
+        pg.Binomial("k", 20, p, observed=13)
+        result = pg.sample_smc(3000, chains=2, random_seed=2)
+    found = result.sample_stats["log_marginal_likelihood"].values[:, 0]
+    assert np.abs(found - st.betabinom(20, 2, 3).logpmf(13)).max() < 0.1
+    assert abs(float(result.posterior["p"].mean()) - 15 / 25) < 0.01
+    assert abs(float(result.posterior["p"].std()) - st.beta(15, 10).std()) < 0.005
+
+
+def test_two_modes_keep_their_weights():
+    """A mixture of which two thirds lie at 4 and one third at -4: particles do not have to cross."""
+
+    def densities(q):
+        prior = st.norm(0, 5).logpdf(q).sum(1)
+        modes = np.logaddexp(
+            np.log(2 / 3) + st.norm(4, 0.3).logpdf(q).sum(1),
+            np.log(1 / 3) + st.norm(-4, 0.3).logpdf(q).sum(1),
+        )
+        return prior, modes - prior
+
+    random = np.random.default_rng(3)
+    parts = [
+        (tempered(densities, random.normal(size=(2000, 2)) * 5, random).particles[:, 0] > 0).mean()
+        for _ in range(8)
+    ]
+    assert abs(np.mean(parts) - 2 / 3) < 4 * np.std(parts, ddof=1) / np.sqrt(8)
+
+
+def test_many_dimensions_and_stages():
+    def densities(q):
+        return st.norm.logpdf(q).sum(1), st.norm(1.0, 0.1).logpdf(q).sum(1)
+
+    random = np.random.default_rng(4)
+    run = tempered(densities, random.normal(size=(2000, 10)), random)
+    assert len(run.betas) > 4 and run.betas[-1] == 1.0 and np.all(np.diff(run.betas) > 0)
+    assert abs(np.mean(run.acceptance_rate) - 0.234) < 0.1
+    truth = 10 * st.norm(0, np.sqrt(1.01)).logpdf(1.0)
+    assert abs(run.log_marginal_likelihood - truth) < 0.8
+    np.testing.assert_allclose(run.particles.mean(0), 1 / 1.01, atol=0.015)
+    np.testing.assert_allclose(run.particles.std(0), (101) ** -0.5, rtol=0.12)
+
+
+def test_same_seed_same_draws_and_coords():
+    with pg.Model(coords={"k": ["a", "b"]}):
+        x = pg.Normal("x", 0, 1, dims="k")
+        pg.Deterministic("twice", 2 * x, dims="k")
+        pg.Potential("near", -(x.sum() ** 2))
+        one, two = (pg.sample_smc(100, chains=2, random_seed=5) for _ in range(2))
+        arrays = pg.sample_smc(100, chains=2, random_seed=5, return_inferencedata=False, var_names=["x"])
+    np.testing.assert_array_equal(one.posterior["x"].values, two.posterior["x"].values)
+    np.testing.assert_array_equal(one.posterior["x"].values, arrays["x"])
+    np.testing.assert_allclose(one.posterior["twice"].sel(k="b"), 2 * one.posterior["x"].sel(k="b"))
+    assert list(arrays) == ["x"]
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"draws": 3}, "draws is 3; it must be at least 10"),
+        ({"chains": 0}, "chains is 0"),
+        ({"threshold": 1.0}, r"threshold is 1\.0; it must lie between 0 and 1"),
+        ({"correlation_threshold": 0}, "correlation_threshold is 0"),
+    ],
+)
+def test_bad_settings(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        pg.sample_smc(model=conjugate(), **wrong)
+
+
+def test_nothing_to_begin_with():
+    with pg.Model():
+        x = pg.Normal("x")
+        pg.Potential("nowhere", x * 0 - np.inf)
+        with pytest.raises(ValueError, match="no draw of the prior has a finite likelihood"):
+            pg.sample_smc(100, chains=1)
+    with pg.Model():
+        pg.Normal("y", pg.Flat("x"), 1, observed=0.0)
+        with pytest.raises(NotImplementedError):
+            pg.sample_smc(100, chains=1)
