@@ -18,6 +18,7 @@ from probgraph.interventions import do, observe
 from probgraph.log_likelihood import compute_deterministics, compute_log_likelihood, compute_log_prior
 from probgraph.map import MAP, find_MAP
 from probgraph.marginal import marginalize, recover_marginals
+from probgraph.minimizing import Minimum, minimize
 from probgraph.model import (
     ConstantData,
     Data,
@@ -53,8 +54,10 @@ __all__ = [
     "compute_log_prior",
     "do",
     "find_MAP",
+    "Minimum",
     "marginalize",
     "math",
+    "minimize",
     "model_to_graphviz",
     "model_to_mermaid",
     "modelcontext",

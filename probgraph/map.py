@@ -11,6 +11,7 @@ from probgraph.model.checks import explanation
 from probgraph.model.log_density import log_density
 from probgraph.model.model import Model, the_model
 from probgraph.optimize import minimize
+from probgraph.optimize.objective import CompiledObjective
 from probgraph.posterior import Results
 
 
@@ -59,7 +60,7 @@ def find_MAP(
     start
         Values to start from, by variable name; each other variable starts at its distribution's point.
     method
-        "L-BFGS-B", "gradient descent", "momentum" or "adam".
+        "L-BFGS-B", "gradient descent", "momentum", "nesterov", "adagrad", "rmsprop", "adam" or "adamw".
     options
         Of the method: `max_iterations`, `tolerance`, `learning_rate`, `momentum`, `record_path` ...; see
         `probgraph.optimize.minimize`.
@@ -85,11 +86,7 @@ def find_MAP(
         why = explanation(model, point, gradient)
         raise ValueError(f"find_MAP: the log density is not finite at the start:\n{why}")
 
-    def descent(x: np.ndarray) -> tuple[float, np.ndarray]:
-        value, slope = density(x)
-        return -value, -slope
-
-    found = minimize(descent, q, method, **options)
+    found = minimize(CompiledObjective(density, sign=-1.0), q, method, **options)
     results = Results(model, layout, include_transformed=include_transformed)
     best = MAP({name: np.array(array[0]) for name, array in _values(results, found.x[None]).items()})
     best.logp, best.gradient_norm = -found.value, found.gradient_norm

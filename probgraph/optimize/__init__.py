@@ -1,7 +1,7 @@
 """Minimisation of functions over R^n: gradient descent and its family, and L-BFGS-B.
 
-Knows objectives only: anything that returns its value and its gradient. A step rule (gradient_descent.py,
-momentum.py, adam.py) says how far to go; descent.py is the loop that goes; minimize.py is the door.
+Knows objectives only: anything that returns its value and its gradient. A step rule (step_rule.py) says how far to
+go; descent.py, and descent.c, is the loop that goes; minimize.py is the door.
 """
 
 from probgraph.optimize.minimize import METHODS, minimize

@@ -1,9 +1,18 @@
-"""The loop of the gradient-descent family: step by a rule until there is a reason to stop."""
+"""The loop of the gradient-descent family: step by a rule until there is a reason to stop.
+
+In C where the objective is a C function, in Python else: the same steps, and the same ends.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import functools
+from importlib import resources
+from typing import Any
+
 import numpy as np
 
+from probgraph.engine import toolchain
 from probgraph.optimize.objective import Evaluations, Objective, is_finite
 from probgraph.optimize.result import OptimizeResult
 from probgraph.optimize.step_rule import StepRule
@@ -13,6 +22,11 @@ BLOW_UP = 1e8
 
 CALM_ITERATIONS = 10
 """Small changes of the value in a row that count as the end: a single one may be the top of a swing."""
+
+CHUNK = 20_000
+"""Iterations of a run in C between which Python looks whether it is to be interrupted."""
+
+_GOING_ON, _SMALL_GRADIENT, _CALM, _OUT_OF_ITERATIONS, _DIVERGED, _STOPPED = range(6)
 
 
 def descend(
@@ -25,42 +39,181 @@ def descend(
     relative_change: float = 1e-12,
     record_path: bool = False,
 ) -> OptimizeResult:
-    """Minimise by steps of a rule; see `minimize` for the options."""
+    """Minimise by steps of a rule; see `minimize` for the options. Ctrl-C returns the best point so far."""
     evaluate = Evaluations(objective, start)
+    arguments = (rule, evaluate, max_iterations, tolerance, relative_change, record_path)
+    if getattr(objective, "address", None):
+        try:
+            return _in_c(*arguments)
+        except toolchain.NoCompilerError:
+            pass
+    return _in_python(*arguments)
+
+
+def _ended(
+    ending: int,
+    iteration: int,
+    norm: float,
+    tolerance: float,
+    relative_change: float,
+    value: float,
+    size: float,
+) -> tuple[bool, str]:
+    """Whether that is convergence, and in words."""
+    match ending:
+        case 1:
+            return True, f"gradient norm at most {tolerance:g}"
+        case 2:
+            return True, f"relative change at most {relative_change:g} in {CALM_ITERATIONS} iterations"
+        case 3:
+            return False, f"not converged in {iteration} iterations (gradient norm {norm:.3g}): allow more"
+        case 4:
+            return False, (
+                f"diverged in iteration {iteration}: the value is {value:.3g} and the largest coordinate "
+                f"{size:.3g} in size; try a smaller learning_rate"
+            )
+        case _:
+            return False, f"interrupted in iteration {iteration}"
+
+
+def _in_python(
+    rule: StepRule,
+    evaluate: Evaluations,
+    max_iterations: int,
+    tolerance: float,
+    relative_change: float,
+    record_path: bool,
+) -> OptimizeResult:
     x, value, gradient = evaluate.best_x.copy(), evaluate.best_value, evaluate.best_gradient
     ceiling = value + BLOW_UP * max(1.0, abs(value))
     memory = rule.begin(len(x))
     path = [x]
     iteration, calm = 0, 0
-    while True:
-        # The last point, not the best one: with momentum they differ, and only the last is at rest.
-        norm = float(np.linalg.norm(gradient))
-        if norm <= tolerance:
-            best, converged, message = (x, value, norm), True, f"gradient norm at most {tolerance:g}"
+    try:
+        while True:
+            norm = float(np.sqrt(np.sum(gradient**2)))
+            if norm <= tolerance:
+                ending = _SMALL_GRADIENT
+            elif calm >= CALM_ITERATIONS:
+                ending = _CALM
+            elif iteration == max_iterations:
+                ending = _OUT_OF_ITERATIONS
+            else:
+                x = rule.step(x, gradient, memory)
+                previous = value
+                value, gradient = evaluate(x)
+                iteration += 1
+                path.append(x)
+                if is_finite(value, gradient) and value <= ceiling:
+                    small = relative_change * max(abs(value), abs(previous))
+                    calm = calm + 1 if abs(value - previous) <= small else 0
+                    continue
+                ending = _DIVERGED
             break
-        if calm >= CALM_ITERATIONS:
-            message = f"relative change at most {relative_change:g} in {calm} iterations"
-            best, converged = (x, value, norm), True
-            break
-        best = evaluate.best_x, evaluate.best_value, float(np.linalg.norm(evaluate.best_gradient))
-        converged = False
-        if iteration == max_iterations:
-            message = f"not converged in {iteration} iterations (gradient norm {norm:.3g}): allow more"
-            break
-        step, memory = rule.step(gradient, memory)
-        x = x + step
-        previous = value
-        value, gradient = evaluate(x)
-        iteration += 1
-        path.append(x)
-        if not is_finite(value, gradient) or value > ceiling:
-            message = (
-                f"diverged in iteration {iteration}: the value is {value:.3g} and the largest coordinate "
-                f"{np.abs(x).max():.3g} in size; try a smaller learning_rate"
-            )
-            break
-        small = relative_change * max(abs(value), abs(previous))
-        calm = calm + 1 if abs(value - previous) <= small else 0
+    except KeyboardInterrupt:
+        ending = _STOPPED
+    converged, message = _ended(
+        ending, iteration, norm, tolerance, relative_change, value, float(np.abs(x).max())
+    )
+    # Once converged the last point, not the best one: with momentum they differ, and only the last is at rest.
+    best = (
+        (x, value, norm)
+        if converged
+        else (evaluate.best_x, evaluate.best_value, float(np.linalg.norm(evaluate.best_gradient)))
+    )
     return OptimizeResult(
         *best, iteration, evaluate.count, converged, message, np.array(path) if record_path else None
+    )
+
+
+class _Settings(ctypes.Structure):
+    _fields_ = [
+        *(
+            (name, ctypes.c_double)
+            for name in ("rate", "momentum", "scale_memory", "weight_decay", "decay", "clip")
+        ),
+        *((name, ctypes.c_double) for name in ("tolerance", "relative_change", "ceiling", "sign")),
+        *((name, ctypes.c_int64) for name in ("rule", "calm_iterations", "max_iterations", "record")),
+    ]
+
+
+class _State(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_double) for name in ("value", "norm", "best_value", "best_norm")),
+        *((name, ctypes.c_int64) for name in ("iteration", "calm", "evaluations")),
+    ]
+
+
+@functools.cache
+def _library() -> Any:
+    source = resources.files("probgraph.optimize").joinpath("descent.c").read_text(encoding="utf-8")
+    function = ctypes.CDLL(str(toolchain.compile_library(source, "descent"))).descend
+    function.restype = ctypes.c_int64
+    function.argtypes = [*(ctypes.c_void_p,) * 4, ctypes.c_int64, *(ctypes.c_void_p,) * 6, ctypes.c_int64]
+    return function
+
+
+def _in_c(
+    rule: StepRule,
+    evaluate: Evaluations,
+    max_iterations: int,
+    tolerance: float,
+    relative_change: float,
+    record_path: bool,
+) -> OptimizeResult:
+    run = _library()
+    objective: Any = evaluate.objective
+    x, gradient = evaluate.best_x.copy(), evaluate.best_gradient.copy()
+    best, mean, square = x.copy(), np.zeros_like(x), np.zeros_like(x)
+    value, dim = evaluate.best_value, len(x)
+    path = np.empty((max_iterations + 1, dim)) if record_path else np.empty((1, dim))
+    path[0] = x
+    settings = _Settings(
+        rule.learning_rate,
+        rule.momentum,
+        rule.scale_memory,
+        rule.weight_decay,
+        rule.learning_rate_decay,
+        rule.clip_norm,
+        tolerance,
+        relative_change,
+        value + BLOW_UP * max(1.0, abs(value)),
+        objective.sign,
+        rule.number,
+        CALM_ITERATIONS,
+        max_iterations,
+        record_path,
+    )
+    norm = float(np.sqrt(np.sum(gradient**2)))
+    state = _State(value, norm, value, norm, 0, 0, evaluate.count)
+    data = objective.new_data()
+    arrays = [a.ctypes.data for a in (x, gradient, best, mean, square, path)]
+    ending = _GOING_ON
+    try:
+        while ending == _GOING_ON:
+            ending = run(
+                ctypes.addressof(settings),
+                ctypes.addressof(state),
+                objective.address,
+                data.address,
+                dim,
+                *arrays,
+                CHUNK,
+            )
+    except KeyboardInterrupt:
+        ending = _STOPPED
+    error = getattr(data, "error", None)
+    if error is not None:
+        raise error
+    converged, message = _ended(
+        ending, state.iteration, state.norm, tolerance, relative_change, state.value, float(np.abs(x).max())
+    )
+    found = (x, state.value, state.norm) if converged else (best, state.best_value, state.best_norm)
+    return OptimizeResult(
+        *found,
+        state.iteration,
+        state.evaluations,
+        converged,
+        message,
+        path[: state.iteration + 1].copy() if record_path else None,
     )

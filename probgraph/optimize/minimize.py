@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from probgraph.optimize.adam import Adam
 from probgraph.optimize.descent import descend
-from probgraph.optimize.gradient_descent import GradientDescent
 from probgraph.optimize.lbfgs import minimize_lbfgs
-from probgraph.optimize.momentum import Momentum
 from probgraph.optimize.objective import Objective
 from probgraph.optimize.result import OptimizeResult
+from probgraph.optimize.step_rule import RULES, StepRule
 
-METHODS: Mapping[str, type | None] = MappingProxyType(
-    {"L-BFGS-B": None, "gradient descent": GradientDescent, "momentum": Momentum, "adam": Adam}
-)
-"""The step rule of each method; L-BFGS-B goes its own way."""
+METHODS: tuple[str, ...] = ("L-BFGS-B", *RULES)
+"""The methods: L-BFGS-B, and the gradient-descent family."""
 
 
 def minimize(
@@ -28,13 +23,15 @@ def minimize(
 ) -> OptimizeResult:
     """Find a local minimum of ``objective(x) -> (value, gradient)`` from ``start`` (dim,).
 
-    ``method`` is "L-BFGS-B" (the quickest by far where gradients are exact), "gradient descent", "momentum" or
-    "adam".
+    ``method`` is "L-BFGS-B" (the quickest by far where gradients are exact), or a rule of the gradient-descent family
+    (`StepRule`): "gradient descent", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw". Those run in C, loop
+    and all, where the objective is a C function.
 
     Options of all: ``max_iterations`` (10,000); ``tolerance`` (1e-6), the Euclidean norm of the gradient that
     is small enough; ``relative_change`` (1e-12) of the value that counts as none; ``record_path`` (False).
-    Of the descents: ``learning_rate`` (0.01). Of "momentum" and "adam": ``momentum`` (0.9). Of "adam":
-    ``scale_memory`` (0.999).
+    Of the descents: ``learning_rate`` (0.01), ``learning_rate_decay`` (0: the rate at iteration t is divided by
+    1 + decay * t), ``clip_norm`` (0: longer gradients are not cut). Of those with memory: ``momentum`` (0.9),
+    ``scale_memory`` (0.999), ``weight_decay``.
 
     A search that fails returns the best point found, ``converged=False`` and a ``message`` with what to try.
     Raises ValueError for unknown methods and options, and where the start is not finite.
@@ -44,18 +41,18 @@ def minimize(
     """
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; it must be one of {', '.join(map(repr, METHODS))}")
-    rule = METHODS[method]
-    of_rule = set(inspect.signature(rule).parameters) if rule is not None else set()
-    of_all = _options(minimize_lbfgs if rule is None else descend)
+    rules = RULES.get(method)
+    of_rule = set() if rules is None else set(rules[1])
+    of_all = _options(minimize_lbfgs if rules is None else descend)
     if unknown := sorted(set(options) - of_all - of_rule):
         legal = ", ".join(sorted(of_all | of_rule))
         raise ValueError(f"{', '.join(unknown)}: not an option of method {method!r}; its options are {legal}")
     _check(options)
     rest = {name: value for name, value in options.items() if name in of_all}
-    if rule is None:
+    if rules is None:
         return minimize_lbfgs(objective, start, **rest)
     own = {name: value for name, value in options.items() if name in of_rule}
-    return descend(rule(**own), objective, start, **rest)
+    return descend(StepRule.of(method, own), objective, start, **rest)
 
 
 def _options(function: Callable[..., Any]) -> set[str]:

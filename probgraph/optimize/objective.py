@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -11,6 +11,21 @@ class Objective(Protocol):
     """Any ``f(x) -> (value, gradient)`` with x and gradient of shape (dim,)."""
 
     def __call__(self, x: np.ndarray, /) -> tuple[float, np.ndarray]: ...
+
+
+class CompiledObjective:
+    """A C function `int f(x, gradient, value, data)` as an objective; its negative with sign=-1.
+
+    `function` has `dim`, `address`, `new_data()` and is itself a function x -> (value, gradient): a `LogDensity`.
+    """
+
+    def __init__(self, function: Any, sign: float = 1.0) -> None:
+        self.function, self.sign = function, sign
+        self.address, self.new_data = function.address, function.new_data
+
+    def __call__(self, x: np.ndarray, /) -> tuple[float, np.ndarray]:
+        value, gradient = self.function(x)
+        return self.sign * value, self.sign * gradient
 
 
 class Evaluations:

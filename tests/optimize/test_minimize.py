@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from probgraph.optimize import METHODS, minimize
-from probgraph.optimize.adam import Adam
-from probgraph.optimize.gradient_descent import GradientDescent
-from probgraph.optimize.momentum import Momentum
+from probgraph.optimize.step_rule import RULES, StepRule
 
 
 def rosenbrock(x):
@@ -23,7 +21,9 @@ def quadratic(curvatures, centre=0.0):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_quadratic(method):
-    result = minimize(quadratic([1.0, 2.0, 5.0], centre=3.0), np.zeros(3), method)
+    # AdamW's decay of the weights moves the minimum, which is what it is for.
+    options = {"weight_decay": 0.0} if method == "adamw" else {}
+    result = minimize(quadratic([1.0, 2.0, 5.0], centre=3.0), np.zeros(3), method, **options)
     np.testing.assert_allclose(result.x, 3.0, atol=1e-5)
     assert result.converged and "gradient norm" in result.message
     assert result.gradient_norm <= 1e-6 and result.value == pytest.approx(0, abs=1e-10)
@@ -131,7 +131,7 @@ def test_a_value_that_no_longer_changes_ends_the_search():
         (
             "newton",
             {},
-            "method is 'newton'; it must be one of 'L-BFGS-B', 'gradient descent', 'momentum', 'adam'",
+            "method is 'newton'; it must be one of 'L-BFGS-B', 'gradient descent', 'momentum', ",
         ),
         ("L-BFGS-B", {"learning_rate": 1.0}, "learning_rate: not an option .* max_iterations"),
         ("gradient descent", {"momentum": 0.5}, "momentum: not an option .* learning_rate"),
@@ -162,15 +162,40 @@ def test_bad_starts(method):
 
 def test_rules_follow_their_formulas():
     gradients = np.random.default_rng(0).normal(size=(5, 2))
-    velocity = mean = square = np.zeros(2)
-    rules = [GradientDescent(0.1), Momentum(0.1, 0.8), Adam(0.1, 0.8, 0.9)]
-    memories = [rule.begin(2) for rule in rules]
-    for t, gradient in enumerate(gradients, start=1):
-        steps = []
-        for i, rule in enumerate(rules):
-            step, memories[i] = rule.step(gradient, memories[i])
-            steps.append(step)
-        velocity = 0.8 * velocity - 0.1 * gradient
-        mean, square = 0.8 * mean + 0.2 * gradient, 0.9 * square + 0.1 * gradient**2
+    names = ["gradient descent", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"]
+    given = {"momentum": 0.8, "scale_memory": 0.9, "weight_decay": 0.5}
+    rules = {}
+    for name in names:
+        own = {k: v for k, v in given.items() if k in RULES[name][1]}
+        rules[name] = StepRule.of(name, {"learning_rate": 0.1, **own})
+    memories = {name: rule.begin(2) for name, rule in rules.items()}
+    velocity = mean = square = total = np.zeros(2)
+    x = np.array([1.0, -2.0])
+    for t, g in enumerate(gradients, start=1):
+        got = {name: rule.step(x, g, memories[name]) - x for name, rule in rules.items()}
+        velocity = 0.8 * velocity - 0.1 * g
+        mean, square, total = 0.8 * mean + 0.2 * g, 0.9 * square + 0.1 * g**2, total + g**2
         adam = -0.1 * (mean / (1 - 0.8**t)) / (np.sqrt(square / (1 - 0.9**t)) + 1e-8)
-        np.testing.assert_allclose(steps, [-0.1 * gradient, velocity, adam])
+        expected = {
+            "gradient descent": -0.1 * g,
+            "momentum": velocity,
+            "nesterov": 0.8 * velocity - 0.1 * g,
+            "adagrad": -0.1 * g / (np.sqrt(total) + 1e-8),
+            "rmsprop": -0.1 * g / (np.sqrt(square) + 1e-8),
+            "adam": adam,
+            "adamw": adam - 0.1 * 0.5 * x,
+        }
+        for name in names:
+            np.testing.assert_allclose(got[name], expected[name], rtol=1e-12, err_msg=name)
+
+
+def test_rates_that_fall_and_gradients_that_are_cut():
+    rule = StepRule.of(
+        "gradient descent", {"learning_rate": 0.5, "learning_rate_decay": 1.0, "clip_norm": 2.0}
+    )
+    memory = rule.begin(2)
+    np.testing.assert_allclose(rule.step(np.zeros(2), np.array([3.0, 4.0]), memory), [-0.6, -0.8])
+    np.testing.assert_allclose(rule.step(np.zeros(2), np.array([0.3, 0.4]), memory), [-0.075, -0.1])
+    for bad in ({"learning_rate_decay": -1.0}, {"clip_norm": np.nan}):
+        with pytest.raises(ValueError, match="it must be a finite number from 0"):
+            StepRule.of("adam", bad)

@@ -1,0 +1,178 @@
+"""Which optimiser finds which minimum: each of the gallery's functions from one start, by every method.
+
+    python -m benchmarks.optimisers
+
+A cell is the number of iterations to a known minimum (to 1e-3), "other" if a minimum that is not the lowest was found, or
+"-" if none was. Below it: 10,000 steps of gradient descent, and L-BFGS beside SciPy on NumPy code.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import probgraph as pm
+import probgraph.engine.tensor as T
+
+LIMIT = 50_000
+
+
+@dataclass(frozen=True)
+class Function:
+    """`cost` of a vector; `convex_enough` says that L-BFGS from `start` leads to a lowest point."""
+
+    cost: Callable[[Any], Any]
+    start: Sequence[float]
+    minima: Sequence[Sequence[float]]
+    lowest: float = 0.0
+    convex_enough: bool = True
+    learning_rate: float = 1e-3
+
+
+def rosenbrock(p: Any) -> Any:
+    return (100 * (p[1:] - p[:-1] ** 2) ** 2 + (1 - p[:-1]) ** 2).sum()
+
+
+def _beale(p: Any) -> Any:
+    x, y = p[0], p[1]
+    return (1.5 - x + x * y) ** 2 + (2.25 - x + x * y**2) ** 2 + (2.625 - x + x * y**3) ** 2
+
+
+def _himmelblau(p: Any) -> Any:
+    return (p[0] ** 2 + p[1] - 11) ** 2 + (p[0] + p[1] ** 2 - 7) ** 2
+
+
+def _rastrigin(p: Any) -> Any:
+    return 20.0 + (p**2 - 10 * T.cos(2 * np.pi * p)).sum()
+
+
+def _ackley(p: Any) -> Any:
+    spread = T.sqrt((p**2).mean() + 1e-300)
+    return -20 * T.exp(-0.2 * spread) - T.exp(T.cos(2 * np.pi * p).mean()) + 20 + np.e
+
+
+def _styblinski_tang(p: Any) -> Any:
+    return (p**4 - 16 * p**2 + 5 * p).sum() / 2
+
+
+def _goldstein_price(p: Any) -> Any:
+    x, y = p[0], p[1]
+    left = 1 + (x + y + 1) ** 2 * (19 - 14 * x + 3 * x**2 - 14 * y + 6 * x * y + 3 * y**2)
+    right = 30 + (2 * x - 3 * y) ** 2 * (18 - 32 * x + 12 * x**2 + 48 * y - 36 * x * y + 27 * y**2)
+    return left * right
+
+
+def _booth(p: Any) -> Any:
+    return (p[0] + 2 * p[1] - 7) ** 2 + (2 * p[0] + p[1] - 5) ** 2
+
+
+def _matyas(p: Any) -> Any:
+    return 0.26 * (p[0] ** 2 + p[1] ** 2) - 0.48 * p[0] * p[1]
+
+
+def _levy(p: Any) -> Any:
+    w = 1 + (p - 1) / 4
+    middle = ((w[:-1] - 1) ** 2 * (1 + 10 * T.sin(np.pi * w[:-1] + 1) ** 2)).sum()
+    return T.sin(np.pi * w[0]) ** 2 + middle + (w[-1] - 1) ** 2 * (1 + T.sin(2 * np.pi * w[-1]) ** 2)
+
+
+FUNCTIONS: dict[str, Function] = {
+    "Rosenbrock": Function(rosenbrock, (-1.2, 1.0), [(1.0, 1.0)]),
+    "Rosenbrock, 100 dims": Function(rosenbrock, (0.5,) * 100, [(1.0,) * 100]),
+    "Beale": Function(_beale, (1.0, 1.0), [(3.0, 0.5)], learning_rate=1e-2),
+    "Himmelblau": Function(
+        _himmelblau,
+        (0.0, 0.0),
+        [(3.0, 2.0), (-2.805118, 3.131312), (-3.779310, -3.283186), (3.584428, -1.848126)],
+        learning_rate=1e-2,
+    ),
+    "Rastrigin": Function(_rastrigin, (0.3, -0.2), [(0.0, 0.0)]),
+    "Ackley": Function(_ackley, (0.3, -0.2), [(0.0, 0.0)], convex_enough=False),
+    "Styblinski-Tang": Function(
+        _styblinski_tang, (-1.0, -1.0), [(-2.903534,) * 2], -78.332331, learning_rate=1e-2
+    ),
+    "Goldstein-Price": Function(_goldstein_price, (0.2, -0.8), [(0.0, -1.0)], 3.0, learning_rate=1e-5),
+    "Booth": Function(_booth, (0.0, 0.0), [(1.0, 3.0)], learning_rate=5e-2),
+    "Matyas": Function(_matyas, (5.0, -3.0), [(0.0, 0.0)], learning_rate=0.5),
+    "Levy": Function(_levy, (0.5, 1.5), [(1.0, 1.0)], learning_rate=5e-2),
+}
+METHODS = (
+    "L-BFGS-B",
+    "BFGS",
+    "trust-exact",
+    "gradient descent",
+    "momentum",
+    "nesterov",
+    "adagrad",
+    "rmsprop",
+    "adam",
+)
+#: those whose rate is a length, not a factor of the gradient
+_LENGTHS = {"adagrad": 0.3, "rmsprop": 1e-3, "adam": 0.02}
+
+
+def cell(f: Function, method: str) -> str:
+    """How one method does on one function."""
+    point = T.dvector("point")
+    options: dict[str, Any] = {"max_iterations": LIMIT}
+    if method in ("gradient descent", "momentum", "nesterov", *_LENGTHS):
+        options["learning_rate"] = _LENGTHS.get(method, f.learning_rate)
+    found = pm.minimize(f.cost(point), start={"point": f.start}, method=method, **options)
+    nearest = min(np.abs(found["point"] - np.array(m)).max() for m in f.minima)
+    if nearest < 1e-3:
+        return str(found.iterations)
+    return "other" if found.gradient_norm < 1e-3 else "-"
+
+
+def _seconds(work: Callable[[], Any], times: int = 20) -> float:
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - began)
+    return float(np.median(taken))
+
+
+def speed() -> list[str]:
+    """Descent and L-BFGS on Rosenbrock's valley, compiled, and SciPy on NumPy code."""
+    from scipy.optimize import minimize as by_scipy
+
+    from probgraph.optimize import minimize as walk
+
+    def problem(start: Sequence[float]) -> Any:
+        point = T.dvector("point")
+        return pm.minimize(rosenbrock(point), start={"point": start}, max_iterations=1)._problem.objective
+
+    two, many = problem((-1.2, 1.0)), problem((0.5,) * 100)
+    options = {"learning_rate": 1e-3, "max_iterations": 10_000, "tolerance": 0.0, "relative_change": 0.0}
+    steps = _seconds(lambda: walk(two, np.array([-1.2, 1.0]), "gradient descent", **options))
+
+    def value(p: np.ndarray) -> float:
+        return float((100 * (p[1:] - p[:-1] ** 2) ** 2 + (1 - p[:-1]) ** 2).sum())
+
+    ours = _seconds(lambda: walk(many, np.full(100, 0.5), "L-BFGS-B"))
+    theirs = _seconds(
+        lambda: by_scipy(value, np.full(100, 0.5), method="L-BFGS-B", options={"maxfun": 10**6}), 3
+    )
+    return [
+        f"10,000 steps of gradient descent on Rosenbrock, 2 dims: {1e3 * steps:.2f} ms",
+        f"L-BFGS-B on Rosenbrock, 100 dims: {1e3 * ours:.2f} ms; SciPy's on NumPy code, gradient by differences:"
+        f" {1e3 * theirs:.1f} ms, {theirs / ours:.0f} times as long",
+    ]
+
+
+def main() -> None:
+    print(f"| | {' | '.join(METHODS)} |")
+    print("|---" * (len(METHODS) + 1) + "|")
+    for name, f in FUNCTIONS.items():
+        print(f"| {name} | {' | '.join(cell(f, method) for method in METHODS)} |", flush=True)
+    print()
+    print("\n".join(speed()))
+
+
+if __name__ == "__main__":
+    main()
