@@ -13,6 +13,7 @@ from typing import Any
 
 # ruff: noqa: F403  whatever distributions there are
 from probgraph import distributions, math
+from probgraph.arviz_names import from_arviz, is_arvizs
 from probgraph.distributions import *
 from probgraph.interventions import do, observe
 from probgraph.log_likelihood import compute_deterministics, compute_log_likelihood, compute_log_prior
@@ -79,4 +80,6 @@ def __getattr__(name: str) -> Any:
             return metadata.version("probgraph")
         except metadata.PackageNotFoundError:  # run from a checkout that was not installed
             return "not installed"
+    if is_arvizs(name):
+        return from_arviz(name)
     raise AttributeError(f"module 'probgraph' has no attribute {name!r}")

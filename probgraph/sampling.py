@@ -6,7 +6,6 @@ model -> log density, compiled -> starts -> chains -> every draw in the user's v
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from probgraph.diagnostics import Coordinates, diagnose
 from probgraph.engine.blas_threads import one_blas_thread
 from probgraph.marginal import result_with_recovered, with_recovered, without_discrete
 from probgraph.model.checks import explanation
@@ -21,7 +21,6 @@ from probgraph.model.layout import Layout
 from probgraph.model.log_density import compiled_density, density_graphs
 from probgraph.model.model import Model, the_model
 from probgraph.posterior import IDATA_OPTIONS, Results, to_arviz
-from probgraph.progress import counted
 from probgraph.running import Place, Run, new_store, refuse_another_model, stored_run, watch_of
 from probgraph.samplers import (
     LogDensity,
@@ -126,7 +125,9 @@ def sample(
     -------
     `arviz.InferenceData`, or `xarray.DataTree` with ArviZ 1: posterior, sample_stats, observed_data,
     constant_data. Its attrs hold the settings, and the seconds taken: `build_time` (graphs), `compile_time`,
-    `tuning_time`, `sampling_time`. Ctrl-C and SIGTERM return the draws so far, with `interrupted` in the attrs.
+    `tuning_time`, `sampling_time`; and how well it went, over R^n: `divergences`, `reached_max_treedepth`, `min_ebfmi`,
+    `max_rhat`, `min_ess_bulk`, `min_ess_tail` (with the name of the worst variable as `max_rhat_variable` ...), and
+    `problems`, the names of what one warning told of. Ctrl-C and SIGTERM return the draws so far, with `interrupted` in the attrs.
 
     Raises
     ------
@@ -197,7 +198,8 @@ def sample(
         )
     if trace.interrupted and not trace.draws.shape[1] and run.draws:
         raise KeyboardInterrupt("sampling was interrupted before the first draw was kept")
-    _warn_of_trouble(trace, run.max_treedepth, run.target_accept)
+    diagnosis = diagnose(trace, _coordinates(model, compiled.layout), run.max_treedepth, run.target_accept)
+    diagnosis.warn()
     if not return_inferencedata:
         arrays = compiled.results.arrays(trace.draws)["posterior"]
         return arrays if not model.marginals else with_recovered(model, arrays, run.seed, var_names)
@@ -211,6 +213,7 @@ def sample(
         "build_time": compiled.build_seconds,
         "compile_time": compiled.compile_seconds,
         **_split(trace),
+        **diagnosis.attributes(),
     }
     result = to_arviz(model, compiled.results, trace, settings, options)
     return result if not model.marginals else result_with_recovered(model, result, run.seed, var_names)
@@ -289,29 +292,13 @@ def _starts(
         ) from None
 
 
-def _warn_of_trouble(trace: Trace, max_treedepth: int, target_accept: float) -> None:
-    if trace.interrupted:
-        kept = f"{counted(len(trace.chains), 'chain')} with {counted(trace.draws.shape[1], 'draw')} each"
-        warnings.warn(f"Sampling was interrupted; what is returned is {kept}.", stacklevel=3)
-    total = trace.draws.shape[0] * trace.draws.shape[1]
-    divergences = int(trace.stats["diverging"].sum())
-    if divergences:
-        nearer = 1 - (1 - target_accept) / 2
-        were = "was" if divergences == 1 else "were"
-        warnings.warn(
-            f"There {were} {counted(divergences, 'divergence')} among {counted(total, 'draw')} after tuning: the sampler"
-            " could not follow the posterior everywhere, and the result may be biased. Increase target_accept (try"
-            f" {nearer:.3g}) or"
-            " reparameterise, e.g. write x = mu + sigma * z with z standard normal.",
-            stacklevel=3,
-        )
-    deep = int(trace.stats["reached_max_treedepth"].sum())
-    if deep > 0.05 * total:
-        warnings.warn(
-            f"{deep:,} of {counted(total, 'draw')} reached max_treedepth={max_treedepth}: they are less independent than"
-            " they could be. Increase max_treedepth, or standardise predictors and parameters.",
-            stacklevel=3,
-        )
+def _coordinates(model: Model, layout: Layout) -> list[Coordinates]:
+    """Where each free variable lies over R^n, by its own name; with elements where there are as many of them."""
+    free = {f.value.name: f.variable for f in model.free}
+    own = [(slot, free[slot.name]) for slot in layout.slots]
+    return [
+        Coordinates(v.name or "", s.start, s.stop, s.shape if s.shape == v.type.shape else ()) for s, v in own
+    ]
 
 
 def _split(trace: Trace) -> dict[str, float]:

@@ -38,6 +38,8 @@ MODULES = [
     "probgraph.distributions.autoregressions",
     "probgraph.distributions.drawing",
     "probgraph.distributions.probabilities",
+    "probgraph.arviz_names",
+    "probgraph.diagnostics",
     "probgraph.log_likelihood",
     "probgraph.interventions",
     "probgraph.map",

@@ -13,9 +13,9 @@ import pytest
 import scipy.stats as st
 
 import probgraph as pg
+from probgraph.diagnostics import Coordinates, diagnose
 from probgraph.samplers import Trace, chains
 from probgraph.samplers.metric import identity
-from probgraph.sampling import _warn_of_trouble
 
 QUIET = {"progressbar": False}
 
@@ -257,7 +257,7 @@ def test_nothing_to_say_about_a_good_run():
     model, _ = conjugate()
     with model, warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        pg.sample(200, random_seed=1, return_inferencedata=False, **QUIET)
+        pg.sample(1000, random_seed=1, return_inferencedata=False, **QUIET)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no signals to one's own process")
@@ -315,7 +315,7 @@ def trace_of(chains, draws, interrupted=False, divergences=0):
 )
 def test_the_words_of_warnings(trace, target_accept, text):
     with pytest.warns(UserWarning, match=text):
-        _warn_of_trouble(trace, 10, target_accept)
+        diagnose(trace, [Coordinates("x", 0, 1, ())], 10, target_accept).warn()
 
 
 def test_data_exchanged_between_runs():

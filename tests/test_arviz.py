@@ -1,0 +1,183 @@
+"""ArviZ's functions on results as they are, in both of its generations; and results through files."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import warnings
+
+import numpy as np
+import pytest
+
+import probgraph as pg
+
+az = pytest.importorskip("arviz")
+NEW = int(importlib.metadata.version("arviz").split(".")[0]) >= 1
+QUIET = {"progressbar": False}
+
+
+def regression(line: bool):
+    """With a slope, or without: to be compared."""
+    random = np.random.default_rng(5)
+    x = np.linspace(-1, 1, 30)
+    y = 1 + 2 * x + 0.4 * random.normal(size=30)
+    with pg.Model(coords={"point": [f"p{i}" for i in range(30)], "coefficient": ["a", "b"]}) as model:
+        inputs = pg.Data("inputs", x, dims="point")
+        beta = pg.Normal("beta", 0, 3, dims="coefficient")
+        sigma = pg.HalfNormal("sigma", 1)
+        mean = pg.Deterministic("mean", beta[0] + (beta[1] * inputs if line else 0.0 * inputs), dims="point")
+        pg.Normal("y", mean, sigma, observed=y, dims="point")
+    return model
+
+
+def result_of(line: bool):
+    with regression(line):
+        prior = pg.sample_prior_predictive(100, random_seed=1)
+        idata = pg.sample(
+            500,
+            tune=500,
+            random_seed=1,
+            idata_kwargs={"log_likelihood": True},
+            discard_tuned_samples=False,
+            **QUIET,
+        )
+        pg.sample_posterior_predictive(idata, extend_inferencedata=True, random_seed=1, **QUIET)
+        pg.compute_log_prior(idata, **QUIET)
+    for group in ("prior", "prior_predictive"):
+        if NEW:
+            idata[group] = prior[group]
+        else:
+            idata.add_groups({group: prior[group]})
+    return idata
+
+
+@pytest.fixture(scope="module")
+def results():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return {"line": result_of(True), "constant": result_of(False)}
+
+
+def groups(idata):
+    return set(idata.children) if NEW else set(idata.groups())
+
+
+ALL = {
+    "posterior",
+    "sample_stats",
+    "log_likelihood",
+    "log_prior",
+    "posterior_predictive",
+    "observed_data",
+    "constant_data",
+    "prior",
+    "prior_predictive",
+    "warmup_posterior",
+    "warmup_sample_stats",
+}
+
+
+def test_groups(results):
+    assert groups(results["line"]) == ALL
+    assert results["line"]["posterior_predictive"]["y"].dims == ("chain", "draw", "point")
+    assert results["line"]["log_prior"]["beta"].dims == ("chain", "draw", "coefficient")
+
+
+def test_statistics(results):
+    line = results["line"]
+    table = pg.summary(line, var_names=["beta", "sigma"])
+    assert list(table.index) == ["beta[a]", "beta[b]", "sigma"]
+    assert abs(float(table.loc["beta[b]", "mean"]) - 2) < 0.4
+    assert float(pg.ess(line)["beta"].min()) > 400
+    assert abs(float(pg.rhat(line)["sigma"]) - 1) < 0.02
+    assert np.all(np.asarray(pg.hdi(line, var_names=["sigma"])["sigma"]) > 0)
+    energy = pg.bfmi(line)
+    assert np.all(np.asarray(energy["energy"] if hasattr(energy, "data_vars") else energy) > 0.3)
+
+
+def test_loo_and_compare_find_the_line(results):
+    loo = pg.loo(results["line"], pointwise=True)
+    assert loo.n_data_points == 30
+    assert next(iter(pg.compare(results).index)) == "line"
+
+
+PLOTS = [
+    ("plot_trace", {"var_names": ["beta", "sigma"]}),
+    ("plot_trace_dist", {"var_names": ["beta", "sigma"]}),
+    ("plot_forest", {"var_names": ["beta", "sigma"]}),
+    ("plot_energy", {}),
+    ("plot_pair", {"var_names": ["beta", "sigma"]}),
+    ("plot_ppc", {}),
+    ("plot_ppc_dist", {}),
+    ("plot_rank", {"var_names": ["beta", "sigma"]}),
+    ("plot_posterior", {"var_names": ["sigma"]}),
+    ("plot_autocorr", {"var_names": ["sigma"]}),
+    ("plot_ess", {"var_names": ["sigma"]}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), PLOTS, ids=[name for name, _ in PLOTS])
+@pytest.mark.filterwarnings("ignore")
+def test_plots(results, name, options):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    getattr(pg, name)(results["line"], **options)
+    assert plt.get_fignums()
+    plt.close("all")
+
+
+def test_plot_compare(results):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    pg.plot_compare(pg.compare(results))
+    plt.close("all")
+
+
+def test_what_arviz_lacks_is_said():
+    with pytest.raises(AttributeError, match=r"probgraph has no 'plot_nothing': ArviZ \d.* has none"):
+        pg.plot_nothing  # noqa: B018
+    with pytest.raises(AttributeError, match="module 'probgraph' has no attribute 'nothing'"):
+        pg.nothing  # noqa: B018
+
+
+def alike(back, result):
+    assert groups(back) == groups(result)
+    for group in groups(result):
+        for name, values in result[group].data_vars.items():
+            np.testing.assert_array_equal(back[group][name].values, values.values)
+            assert back[group][name].dims == values.dims
+            for dim in values.dims:
+                assert list(back[group][name].coords[dim].values) == list(values.coords[dim].values)
+    for name, value in result["posterior"].attrs.items():
+        assert np.array_equal(back["posterior"].attrs[name], value), name
+
+
+def test_round_trip_by_netcdf(results, tmp_path):
+    if not any(importlib.util.find_spec(engine) for engine in ("netCDF4", "h5netcdf")):
+        pytest.skip("no netCDF engine is installed")
+    path = str(tmp_path / "result.nc")
+    results["line"].to_netcdf(path)
+    alike(pg.from_netcdf(path), results["line"])
+
+
+def test_round_trip_by_zarr(results, tmp_path):
+    pytest.importorskip("zarr")
+    path = str(tmp_path / "result.zarr")
+    results["line"].to_zarr(path)
+    alike(pg.from_zarr(path), results["line"])
+
+
+def test_a_file_goes_on_where_the_result_was(results, tmp_path):
+    if not any(importlib.util.find_spec(engine) for engine in ("netCDF4", "h5netcdf")):
+        pytest.skip("no netCDF engine is installed")
+    path = str(tmp_path / "result.nc")
+    results["line"].to_netcdf(path)
+    with regression(True):
+        again = pg.sample_posterior_predictive(pg.from_netcdf(path), random_seed=1, **QUIET)
+    np.testing.assert_array_equal(
+        again["posterior_predictive"]["y"].values, results["line"]["posterior_predictive"]["y"].values
+    )
