@@ -13,6 +13,7 @@ from typing import Any
 
 # ruff: noqa: F403  whatever distributions there are
 from probgraph import distributions, math
+from probgraph.approximations import Approximation, fit, fit_laplace
 from probgraph.arviz_names import from_arviz, is_arvizs
 from probgraph.distributions import *
 from probgraph.interventions import do, observe
@@ -54,7 +55,10 @@ __all__ = [
     "compute_log_likelihood",
     "compute_log_prior",
     "do",
+    "Approximation",
     "find_MAP",
+    "fit",
+    "fit_laplace",
     "Minimum",
     "marginalize",
     "math",

@@ -1,0 +1,232 @@
+"""Posteriors by normal distributions over R^n: around the mode (Laplace), and the nearest ones (ADVI)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from probgraph.inference_data import build
+from probgraph.model.checks import explanation
+from probgraph.model.layout import Layout
+from probgraph.model.log_density import log_density
+from probgraph.model.model import Model, the_model
+from probgraph.optimize import minimize
+from probgraph.optimize.objective import CompiledObjective
+from probgraph.posterior import Results, dims_of_results
+from probgraph.progress import Bar
+from probgraph.samplers import LogDensity
+
+METHODS = ("advi", "fullrank_advi")
+
+
+@dataclass
+class Approximation:
+    """A normal distribution over R^n in the place of a model's posterior.
+
+    `mean` (n,) and `factor` (n, n), lower triangular, whose product with its transpose is the covariance, are those of the
+    value variables one after another. `hist` (iterations,) is the loss, the evidence lower bound's negative, at each
+    iteration, of ADVI.
+    """
+
+    model: Model
+    layout: Layout
+    mean: np.ndarray
+    factor: np.ndarray
+    method: str
+    hist: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def sample(self, draws: int = 500, *, random_seed: Any = None, return_inferencedata: bool = True) -> Any:
+        """Draws as ArviZ's object, one chain of them; as a dict of arrays (draws, \\*shape) by name on request."""
+        if draws < 1:
+            raise ValueError(f"sample: draws is {draws}; at least one is needed")
+        rng = np.random.default_rng(random_seed)
+        q = self.mean + rng.standard_normal((draws, len(self.mean))) @ self.factor.T
+        arrays = Results(self.model, self.layout).arrays(q[None])["posterior"]
+        if not return_inferencedata:
+            return {name: a[0] for name, a in arrays.items()}
+        groups = {
+            "posterior": arrays,
+            "observed_data": {o.name: o.present_array() for o in self.model.observed},
+            "constant_data": {d.name or "": d.get_value() for d in self.model.data_vars},
+        }
+        return build(groups, dims_of_results(self.model), self.model.coords, {"sampler": self.method})
+
+    def __repr__(self) -> str:
+        return f"Approximation({self.method}, {len(self.mean)} unknowns)"
+
+
+def _ready(
+    who: str, model: Model | None, start: Mapping[str, Any] | None
+) -> tuple[Model, LogDensity, Layout, np.ndarray]:
+    model = the_model(model, f"{who}()")
+    density, layout = log_density(model)
+    point = model.initial_point(start)
+    q = layout.vector(point)
+    logp, gradient = density(q)
+    if not (np.isfinite(logp) and np.isfinite(gradient).all()):
+        raise ValueError(
+            f"{who}: the log density is not finite at the start:\n{explanation(model, point, gradient)}"
+        )
+    return model, density, layout, q
+
+
+def fit_laplace(
+    *,
+    start: Mapping[str, Any] | None = None,
+    draws: int = 500,
+    chains: int = 4,
+    random_seed: Any = None,
+    model: Model | None = None,
+    **options: Any,
+) -> Any:
+    """The normal distribution around the posterior's mode over R^n, as draws: Laplace's approximation.
+
+    The mode is that of the value variables' density, with the Jacobians of their transforms; the covariance is the
+    inverse of the negative Hessian there, by differences of the exact gradient. `options` go to the search, as in
+    `find_MAP`. Tierney & Kadane, "Accurate approximations for posterior moments" (JASA 1986).
+
+    Returns ArviZ's object of chains x draws independent draws. Raises ValueError where the search does not converge, or
+    the mode is no maximum in every direction.
+
+    >>> with Model():
+    ...     x = Normal("x", 3.0, 0.5)
+    ...     idata = fit_laplace(random_seed=1)
+    """
+    model, density, layout, q = _ready("fit_laplace", model, start)
+    found = minimize(CompiledObjective(density, sign=-1.0), q, **options)
+    if not found.converged:
+        raise ValueError(f"fit_laplace: the search for the mode {found.message}")
+    precision = -_hessian(density, found.x)
+    try:
+        upper = np.linalg.cholesky(precision[::-1, ::-1])[::-1, ::-1]
+    except np.linalg.LinAlgError:
+        raise ValueError(
+            "fit_laplace: the posterior has no maximum there in every direction: a parameter is not determined by the data,"
+            " or lies at a bound. Give it a narrower prior, or sample()"
+        ) from None
+    # precision = upper upperᵀ, so that the covariance is L Lᵀ with L = upper⁻ᵀ, lower triangular.
+    factor = np.linalg.inv(upper).T
+    both = Approximation(model, layout, found.x, factor, "laplace")
+    rng = np.random.default_rng(random_seed)
+    z = rng.standard_normal((chains, draws, len(found.x)))
+    arrays = Results(model, layout).arrays(both.mean + z @ factor.T)["posterior"]
+    groups = {
+        "posterior": arrays,
+        "observed_data": {o.name: o.present_array() for o in model.observed},
+        "constant_data": {d.name or "": d.get_value() for d in model.data_vars},
+    }
+    return build(groups, dims_of_results(model), model.coords, {"sampler": "laplace"})
+
+
+def _hessian(density: LogDensity, x: np.ndarray) -> np.ndarray:
+    """Central differences of the gradient, made symmetric."""
+    rows = []
+    for k, size in enumerate(np.abs(x)):
+        step = np.zeros_like(x)
+        step[k] = 6e-6 * max(1.0, size)
+        rows.append((density(x + step)[1] - density(x - step)[1]) / (2 * step[k]))
+    matrix = np.array(rows)
+    return 0.5 * (matrix + matrix.T)
+
+
+def fit(
+    n: int = 10_000,
+    method: str = "advi",
+    model: Model | None = None,
+    random_seed: Any = None,
+    start: Mapping[str, Any] | None = None,
+    *,
+    learning_rate: float = 0.05,
+    mc_samples: int = 1,
+    progressbar: bool = True,
+) -> Approximation:
+    """The normal distribution over R^n that is nearest to the posterior: automatic differentiation variational inference.
+
+    Parameters
+    ----------
+    n
+        Iterations of Adam on the evidence lower bound, whose rate falls to a hundredth of `learning_rate` on the way.
+    method
+        "advi": independent coordinates; "fullrank_advi": any covariance.
+    mc_samples
+        Draws for each estimate of the gradient.
+
+    Returns an `Approximation`: `.sample(draws)` and the losses `.hist`. Means are usually good; spreads of "advi" are too
+    small where coordinates depend on each other. Kucukelbir et al., "Automatic differentiation variational inference"
+    (JMLR 2017).
+
+    >>> with Model():
+    ...     x = Normal("x", 3.0, 0.5)
+    ...     approximation = fit(200, random_seed=1, progressbar=False)
+    """
+    if method not in METHODS:
+        raise ValueError(f"fit: method is {method!r}; it must be one of {', '.join(map(repr, METHODS))}")
+    for name, value in (("n", n), ("mc_samples", mc_samples)):
+        if value < 1:
+            raise ValueError(f"fit: {name} is {value}; it must be at least 1")
+    if not (np.isfinite(learning_rate) and learning_rate > 0):
+        raise ValueError(f"fit: learning_rate is {learning_rate}; it must be a finite number above 0")
+    model, density, layout, q = _ready("fit", model, start)
+    rng = np.random.default_rng(random_seed)
+    dim, full = len(q), method == "fullrank_advi"
+    inside = np.tril_indices(dim, -1)
+    # The mean, the logarithms of the diagonal of the factor, and what is below the diagonal.
+    x = np.concatenate([q, np.full(dim, np.log(0.1)), np.zeros(len(inside[0]) if full else 0)])
+    first, second = np.zeros_like(x), np.zeros_like(x)
+    hist = np.empty(n)
+    average = np.zeros_like(x)
+    last = max(n // 10, 1)
+    done = 0
+    with Bar("ADVI", n, progressbar) as bar:
+        try:
+            for t in range(n):
+                slope, loss, used = np.zeros_like(x), 0.0, 0
+                scale = np.exp(x[dim : 2 * dim])
+                for _ in range(mc_samples):
+                    z = rng.standard_normal(dim)
+                    place = x[:dim] + scale * z
+                    if full:
+                        place = place + _below(x[2 * dim :], inside, dim) @ z
+                    logp, gradient = density(place)
+                    if not (np.isfinite(logp) and np.isfinite(gradient).all()):
+                        continue  # as in a divergence: this draw says nothing
+                    used += 1
+                    loss -= logp
+                    slope[:dim] -= gradient
+                    slope[dim : 2 * dim] -= gradient * z * scale
+                    if full:
+                        slope[2 * dim :] -= gradient[inside[0]] * z[inside[1]]
+                hist[t] = (
+                    loss / used - x[dim : 2 * dim].sum() - 0.5 * dim * np.log(2 * np.pi * np.e)
+                    if used
+                    else np.nan
+                )
+                slope /= max(used, 1)
+                slope[dim : 2 * dim] -= 1.0  # of the entropy
+                first = 0.9 * first + 0.1 * slope
+                second = 0.999 * second + 0.001 * slope**2
+                rate = learning_rate * 0.01 ** (t / n)
+                x = x - rate * (first / (1 - 0.9 ** (t + 1))) / (
+                    np.sqrt(second / (1 - 0.999 ** (t + 1))) + 1e-8
+                )
+                done = t + 1
+                if t >= n - last:  # the noise of single steps is averaged out
+                    average += x / last
+                bar.update(done)
+        except KeyboardInterrupt:
+            average = x
+    if done < n:
+        average = x
+    factor = np.diag(np.exp(average[dim : 2 * dim]))
+    if full:
+        factor = factor + _below(average[2 * dim :], inside, dim)
+    return Approximation(model, layout, average[:dim], factor, method, hist[:done])
+
+
+def _below(values: np.ndarray, inside: Any, dim: int) -> np.ndarray:
+    matrix = np.zeros((dim, dim))
+    matrix[inside] = values
+    return matrix
