@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from probgraph.model.layout import Layout
 from probgraph.model.log_density import compiled_density, density_graphs
 from probgraph.model.model import Model, the_model
 from probgraph.posterior import IDATA_OPTIONS, Results, to_arviz
+from probgraph.remote import refuse_no_executor, sample_elsewhere
 from probgraph.running import Place, Run, new_store, refuse_another_model, stored_run, watch_of
 from probgraph.samplers import (
     LogDensity,
@@ -63,6 +64,7 @@ def sample(
     target_ess: float | None = None,
     max_time: float | None = None,
     callback: Callable[..., None] | None = None,
+    executor: Executor | None = None,
     idata_kwargs: Mapping[str, Any] | None = None,
     model: Model | None = None,
 ) -> Any:
@@ -118,6 +120,10 @@ def sample(
         ``callback(trace=..., draw=...)`` is called for each draw, in the main thread, soon after it was made: `draw`
         has `chain`, `draw_idx`, `tuning`, `is_last`, `stats` and `point`, the unconstrained values by name; `trace` are
         the chain's draws so far over R^n. Where it raises, the run ends with the draws so far, marked `interrupted`.
+    executor
+        Any `concurrent.futures.Executor`: a process pool, `dask.distributed.Client.get_executor()`, that of
+        `mpi4py.futures`. Each chain is a task; the model is pickled, and compiled by the worker. The draws are those of
+        a run without it.
     idata_kwargs
         `log_likelihood` (True, or names of observed variables), `include_transformed`, `coords`, `dims`.
 
@@ -151,6 +157,12 @@ def sample(
     if chains < 1:
         raise ValueError(f"chains is {chains}; at least one is needed")
     way = the_step(step)
+    if executor is not None:
+        refuse_no_executor(executor)
+        if any(x is not None for x in (store, resume, target_ess, max_time, callback)):
+            raise ValueError(
+                "executor runs chains elsewhere: no store, resume, target_ess, max_time or callback"
+            )
     target_accept = target_accept if way.target_accept is None else way.target_accept
     max_treedepth = max_treedepth if way.max_treedepth is None else way.max_treedepth
     seed = _sequence(random_seed)
@@ -185,17 +197,20 @@ def sample(
     watch = watch_of(stored, callback, target_ess, max_time, compiled.layout)
     if store is not None:
         watch.store = new_store(store, run, compiled.density, compiled.layout, starts)
-    with one_blas_thread():
-        trace = sample_chains(
-            compiled.density,
-            starts,
-            **run.options(),
-            cores=cores,
-            progressbar=progressbar,
-            discard_tuned=discard_tuned_samples,
-            watch=watch,
-            resume=stored,
-        )
+    if executor is not None:
+        trace = sample_elsewhere(executor, model, run, starts, discard_tuned_samples)
+    else:
+        with one_blas_thread():
+            trace = sample_chains(
+                compiled.density,
+                starts,
+                **run.options(),
+                cores=cores,
+                progressbar=progressbar,
+                discard_tuned=discard_tuned_samples,
+                watch=watch,
+                resume=stored,
+            )
     if trace.interrupted and not trace.draws.shape[1] and run.draws:
         raise KeyboardInterrupt("sampling was interrupted before the first draw was kept")
     diagnosis = diagnose(trace, _coordinates(model, compiled.layout), run.max_treedepth, run.target_accept)

@@ -12,7 +12,7 @@ from probgraph.samplers.nuts import Path
 from probgraph.samplers.seeds import seed_sequence
 from probgraph.samplers.store import Store
 from probgraph.samplers.tempered import tempered
-from probgraph.samplers.trace import Trace
+from probgraph.samplers.trace import Trace, joined_traces
 from probgraph.samplers.watching import Draw, Watch
 from probgraph.samplers.without_compiler import warn_if_no_compiler, warn_without_compiler
 
@@ -26,6 +26,7 @@ __all__ = [
     "Trace",
     "Watch",
     "jittered_starts",
+    "joined_traces",
     "prepare",
     "sample_chains",
     "seed_sequence",

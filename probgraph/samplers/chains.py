@@ -66,6 +66,7 @@ def sample_chains(
     discard_tuned: bool = True,
     watch: Watch | None = None,
     resume: Store | None = None,
+    first_chain: int = 0,
 ) -> Trace:
     """Sample a density with the No-U-Turn sampler, one chain from each row of ``initial`` (chains, dim).
 
@@ -76,7 +77,8 @@ def sample_chains(
     (as many as there are processors by default). The same seed gives the same draws, whatever ``cores`` and
     ``progressbar`` are. Ctrl-C or SIGTERM ends the run and returns what was drawn so far, marked
     ``interrupted``; a second one does not wait for the trajectories at hand, a third gives up the draws. ``watch`` is
-    shown the chains while they run, and may end them; with ``resume``, a stored run, chains go on where it ended. Without a C compiler the transitions run in Python, slowly, and a warning says so;
+    shown the chains while they run, and may end them; with ``resume``, a stored run, chains go on where it ended.
+    ``first_chain`` is the number of the first, where others run elsewhere. Without a C compiler the transitions run in Python, slowly, and a warning says so;
     the draws are the same to rounding.
 
     Raises ValueError where a start has no finite log density, and whatever a Python density raised.
@@ -89,7 +91,7 @@ def sample_chains(
     targets = Targets(target_accept, metric)
     began = time.perf_counter()
     count = len(starts)
-    generators = chain_generators(random_seed, count, "draws")
+    generators = chain_generators(random_seed, count, "draws", first_chain)
     kernel = _kernel()
     stop = ctypes.c_int32(0)
     chains = []
@@ -106,7 +108,7 @@ def sample_chains(
                 path=path,
             )
         except ValueError as error:
-            raise ValueError(f"chain {number}: {error}") from error
+            raise ValueError(f"chain {first_chain + number}: {error}") from error
         chains.append(_Chain(nuts, draws, tune, targets))
         if watch is not None and watch.store is not None:
             chains[-1].block = STORED_AT_ONCE
@@ -120,7 +122,7 @@ def sample_chains(
     for chain in chains:
         if chain.error is not None:
             raise chain.error
-    return _collect(chains, interrupted, watch, discard_tuned, time.perf_counter() - began)
+    return _collect(chains, first_chain, interrupted, watch, discard_tuned, time.perf_counter() - began)
 
 
 def _kernel() -> type[Nuts]:
@@ -284,7 +286,7 @@ def _wait(
 
 
 def _collect(
-    chains: list[_Chain], interrupted: bool, watch: Watch, discard_tuned: bool, seconds: float
+    chains: list[_Chain], first: int, interrupted: bool, watch: Watch, discard_tuned: bool, seconds: float
 ) -> Trace:
     kept, length = list(range(len(chains))), len(chains[0].draws)
     if watch.length is not None:
@@ -298,7 +300,7 @@ def _collect(
         stats=_by_name([chain.statistics[:length] for chain in here]),
         step_size=np.array([chain.tuning.step_size for chain in here]),
         metric=tuple(chain.tuning.metric for chain in here),
-        chains=np.array(kept),
+        chains=first + np.array(kept),
         interrupted=interrupted,
         seconds=seconds,
         seconds_tuning=np.array([chain.seconds_tuning for chain in here]),

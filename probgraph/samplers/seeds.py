@@ -16,12 +16,12 @@ PURPOSES = {"starts": 1, "draws": 2}
 
 
 def chain_generators(
-    random_seed: Seed, chains: int, purpose: Literal["starts", "draws"]
+    random_seed: Seed, chains: int, purpose: Literal["starts", "draws"], first: int = 0
 ) -> list[np.random.PCG64]:
-    """A bit generator for each chain; None as seed takes fresh entropy from the system."""
+    """A bit generator for each chain, numbered from ``first``; None as seed takes fresh entropy from the system."""
     seed = seed_sequence(random_seed)
     # Not seed.spawn, which counts in the object: the same SeedSequence given twice must mean the same draws.
-    keys = [(*seed.spawn_key, chain, PURPOSES[purpose]) for chain in range(chains)]
+    keys = [(*seed.spawn_key, chain, PURPOSES[purpose]) for chain in range(first, first + chains)]
     return [np.random.PCG64(np.random.SeedSequence(seed.entropy, spawn_key=key)) for key in keys]
 
 

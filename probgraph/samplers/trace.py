@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,35 @@ class Trace:
     @property
     def inverse_metric(self) -> np.ndarray:
         return np.stack([metric.variances() for metric in self.metric])
+
+
+def joined_traces(traces: Sequence[Trace], interrupted: bool = False) -> Trace:
+    """The traces of a run whose chains ran apart, as that of the whole; all have the same settings."""
+    first = traces[0]
+
+    def by_name(stats: list[dict[str, np.ndarray] | None]) -> dict[str, np.ndarray] | None:
+        here = [one for one in stats if one is not None]
+        return {name: np.concatenate([one[name] for one in here]) for name in here[0]} if here else None
+
+    stats = by_name([trace.stats for trace in traces])
+    tuning = [trace.tuning_draws for trace in traces if trace.tuning_draws is not None]
+    assert stats is not None
+    return Trace(
+        draws=np.concatenate([trace.draws for trace in traces]),
+        stats=stats,
+        step_size=np.concatenate([trace.step_size for trace in traces]),
+        metric=tuple(metric for trace in traces for metric in trace.metric),
+        chains=np.concatenate([trace.chains for trace in traces]),
+        interrupted=interrupted or any(trace.interrupted for trace in traces),
+        seconds=max(trace.seconds for trace in traces),
+        seconds_tuning=np.concatenate([trace.seconds_tuning for trace in traces]),
+        seconds_sampling=np.concatenate([trace.seconds_sampling for trace in traces]),
+        gradients=sum(trace.gradients for trace in traces),
+        gradients_tuning=sum(trace.gradients_tuning for trace in traces),
+        tuning_draws=np.concatenate(tuning) if tuning else None,
+        tuning_stats=by_name([trace.tuning_stats for trace in traces]),
+        ended_by=first.ended_by,
+    )
 
 
 def largest_rectangle(finished: list[int]) -> tuple[list[int], int]:
