@@ -20,6 +20,9 @@ from probgraph.model.log_density import Rows, compiled_rows
 from probgraph.model.model import Model
 from probgraph.samplers.trace import Trace
 
+CHUNK = 2**20
+"""Numbers in a chunk of positions whose values are computed at a time."""
+
 IDATA_OPTIONS = ("log_likelihood", "include_transformed", "coords", "dims")
 
 
@@ -33,7 +36,9 @@ class Results:
         var_names: Sequence[str] | None = None,
         log_likelihood: bool | Sequence[str] = False,
         include_transformed: bool = False,
+        dtype: str = "float64",
     ) -> None:
+        self.dtype = np.dtype(dtype)
         self.model = model
         self.posterior = _chosen(model, var_names)
         self.likelihoods = likelihood_terms(model, log_likelihood)
@@ -48,7 +53,7 @@ class Results:
     def arrays(self, draws: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
         """Draws (chains, draws, dim) as the groups "posterior" and "log_likelihood", by name."""
         chains, count, dim = draws.shape
-        columns = self.rows(np.ascontiguousarray(draws).reshape(chains * count, dim))
+        columns = self._in_chunks(np.ascontiguousarray(draws).reshape(chains * count, dim))
         arrays = [column.reshape(chains, count, *column.shape[1:]) for column in columns]
         names = [*self.posterior, *self.likelihoods, *self.transformed]
         values = list(zip(names, arrays, strict=True))
@@ -57,6 +62,21 @@ class Results:
         if self.likelihoods:
             groups["log_likelihood"] = dict(values[first:second])
         return groups
+
+    def _in_chunks(self, q: np.ndarray) -> list[np.ndarray]:
+        """The rows' values, some thousands of rows at a time: what is stored as float32 is never all float64 at once."""
+        # A multiple of what vector instructions take at a time, so that chunks change no digit.
+        step = max(CHUNK // max(q.shape[1], 1) // 64 * 64, 64)
+        if len(q) <= step and self.dtype == np.float64:
+            return self.rows(q)
+        whole: list[np.ndarray] = []
+        for begin in range(0, max(len(q), 1), step):
+            for k, part in enumerate(self.rows(q[begin : begin + step])):
+                if begin == 0:
+                    dtype = self.dtype if part.dtype == np.float64 else part.dtype
+                    whole.append(np.empty((len(q), *part.shape[1:]), dtype))
+                whole[k][begin : begin + step] = part
+        return whole
 
 
 def _chosen(model: Model, var_names: Sequence[str] | None) -> list[str]:

@@ -31,10 +31,12 @@ from probgraph.samplers import (
     prepare,
     sample_chains,
     seed_sequence,
+    thinned,
     warn_if_no_compiler,
 )
 from probgraph.steps import Step, the_step
 
+DTYPES = ("float64", "float32")
 INITS = ("auto", "jitter+adapt_diag", "adapt_diag")
 Initvals = Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None
 RandomSeed = int | Sequence[int] | np.random.SeedSequence | np.random.Generator | None
@@ -65,6 +67,8 @@ def sample(
     max_time: float | None = None,
     callback: Callable[..., None] | None = None,
     executor: Executor | None = None,
+    thin: int = 1,
+    dtype: str = "float64",
     idata_kwargs: Mapping[str, Any] | None = None,
     model: Model | None = None,
 ) -> Any:
@@ -124,6 +128,10 @@ def sample(
         Any `concurrent.futures.Executor`: a process pool, `dask.distributed.Client.get_executor()`, that of
         `mpi4py.futures`. Each chain is a task; the model is pickled, and compiled by the worker. The draws are those of
         a run without it.
+    thin
+        Of `draws` draws of each chain every `thin`-th is kept.
+    dtype
+        "float32" stores real results in half the memory; what is computed is float64 all the same.
     idata_kwargs
         `log_likelihood` (True, or names of observed variables), `include_transformed`, `coords`, `dims`.
 
@@ -165,6 +173,10 @@ def sample(
             )
     target_accept = target_accept if way.target_accept is None else way.target_accept
     max_treedepth = max_treedepth if way.max_treedepth is None else way.max_treedepth
+    if thin < 1:
+        raise ValueError(f"thin is {thin}; it must be at least 1, which keeps all draws")
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype is {dtype!r}; it must be one of {', '.join(map(repr, DTYPES))}")
     seed = _sequence(random_seed)
     run = Run(
         draws,
@@ -188,7 +200,7 @@ def sample(
             )
         stored, run = stored_run(resume)
     # What was summed out is drawn again from all that is left.
-    compiled = _compile(model, options, None if model.marginals else var_names)
+    compiled = _compile(model, options, None if model.marginals else var_names, dtype)
     if stored is not None:
         refuse_another_model(stored, compiled.density, compiled.layout)
         starts = stored.starts
@@ -215,6 +227,7 @@ def sample(
         raise KeyboardInterrupt("sampling was interrupted before the first draw was kept")
     diagnosis = diagnose(trace, _coordinates(model, compiled.layout), run.max_treedepth, run.target_accept)
     diagnosis.warn()
+    trace = thinned(trace, thin)
     if not return_inferencedata:
         arrays = compiled.results.arrays(trace.draws)["posterior"]
         return arrays if not model.marginals else with_recovered(model, arrays, run.seed, var_names)
@@ -243,7 +256,9 @@ class _Compiled:
     compile_seconds: float
 
 
-def _compile(model: Model, options: Mapping[str, Any], var_names: Sequence[str] | None) -> _Compiled:
+def _compile(
+    model: Model, options: Mapping[str, Any], var_names: Sequence[str] | None, dtype: str
+) -> _Compiled:
     """The density, the sampler's kernel and the function from draws to values: three C files side by side."""
     warn_if_no_compiler()
     began = time.perf_counter()
@@ -258,6 +273,7 @@ def _compile(model: Model, options: Mapping[str, Any], var_names: Sequence[str] 
             var_names,
             options.get("log_likelihood", False),
             options.get("include_transformed", False),
+            dtype,
         )
         density = compiled_density(graphs)
         finished = results.result()

@@ -231,3 +231,28 @@ def test_effective_sizes_are_those_of_arviz():
         np.isnan(effective_sizes(np.zeros((2, 100, 1)))).all()
         and np.isnan(effective_sizes(noise[:, :6])).all()
     )
+
+
+@pytest.mark.filterwarnings("ignore:There w")
+def test_thinned_and_in_half_the_memory(monkeypatch):
+    settings = {"tune": 100, "chains": 2, "model": model(), **QUIET}
+    whole = pg.sample(101, **settings)
+    some = pg.sample(101, thin=10, **settings)
+    assert some.posterior.sizes["draw"] == 11 == some.sample_stats.sizes["draw"]
+    for name in ("x", "s"):
+        # To rounding: vector instructions and what remains of a row of numbers differ in the last digit of exp.
+        kept = whole.posterior[name].values[:, ::10]
+        np.testing.assert_allclose(some.posterior[name].values, kept, rtol=1e-14)
+    np.testing.assert_array_equal(some.sample_stats["lp"].values, whole.sample_stats["lp"].values[:, ::10])
+    monkeypatch.setattr("probgraph.posterior.CHUNK", 256)  # 64 positions of four numbers at a time
+    half = pg.sample(101, dtype="float32", **settings)
+    same(whole, pg.sample(101, **settings))
+    for name in ("x", "s"):
+        assert half.posterior[name].dtype == np.float32
+        np.testing.assert_allclose(half.posterior[name].values, whole.posterior[name].values, rtol=1e-6)
+    for wrong, message in (
+        ({"thin": 0}, "thin is 0; it must be at least 1"),
+        ({"dtype": "int8"}, "one of 'float64', 'float32'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            pg.sample(10, **wrong, **settings)

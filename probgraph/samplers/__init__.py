@@ -12,7 +12,7 @@ from probgraph.samplers.nuts import Path
 from probgraph.samplers.seeds import seed_sequence
 from probgraph.samplers.store import Store
 from probgraph.samplers.tempered import tempered
-from probgraph.samplers.trace import Trace, joined_traces
+from probgraph.samplers.trace import Trace, joined_traces, thinned
 from probgraph.samplers.watching import Draw, Watch
 from probgraph.samplers.without_compiler import warn_if_no_compiler, warn_without_compiler
 
@@ -31,6 +31,7 @@ __all__ = [
     "sample_chains",
     "seed_sequence",
     "tempered",
+    "thinned",
     "warn_if_no_compiler",
     "warn_without_compiler",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,6 +42,14 @@ class Trace:
     @property
     def inverse_metric(self) -> np.ndarray:
         return np.stack([metric.variances() for metric in self.metric])
+
+
+def thinned(trace: Trace, thin: int) -> Trace:
+    """Every ``thin``-th draw, beginning with the first; what counts gradients counts all."""
+    if thin == 1:
+        return trace
+    stats = {name: np.ascontiguousarray(values[:, ::thin]) for name, values in trace.stats.items()}
+    return replace(trace, draws=np.ascontiguousarray(trace.draws[:, ::thin]), stats=stats)
 
 
 def joined_traces(traces: Sequence[Trace], interrupted: bool = False) -> Trace:
