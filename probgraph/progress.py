@@ -1,4 +1,4 @@
-"""How far a long run has come: on a terminal a block that renews itself, in a pipe a line now and then.
+"""How far a long run has come: on a terminal or in a notebook a block that renews itself, in a pipe a line now and then.
 
 Nothing appears in the first second, so quick runs stay silent. It is refreshed by the clock from the waiting
 thread, never by the work, which it cannot slow down or change.
@@ -6,13 +6,14 @@ thread, never by the work, which it cannot slow down or change.
 
 from __future__ import annotations
 
+import html
 import os
 import shutil
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Any, TextIO
 
 QUIET_SECONDS = 1.0
 TERMINAL_SECONDS = 0.2
@@ -21,7 +22,7 @@ PIPE_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class ChainStatus:
-    """Where one chain is: ``done`` of ``total`` draws, of which the first ``tune`` are warm-up."""
+    """Where one chain is: ``done`` of ``total`` draws, of which the first ``tune`` are warm-up, in so many seconds."""
 
     done: int
     total: int
@@ -29,6 +30,7 @@ class ChainStatus:
     divergences: int
     step_size: float
     gradients: int
+    seconds: float = 0.0
 
 
 class Progress:
@@ -42,10 +44,12 @@ class Progress:
     """
 
     def __init__(self, stream: TextIO | None = None):
+        self.notebook = _notebook() if stream is None else None
+        self.shown_in_notebook: Any = None
         self.stream = sys.stderr if stream is None else stream
         self.started = time.monotonic()
         self.on_terminal = _understands_cursor(self.stream)
-        self.interval = TERMINAL_SECONDS if self.on_terminal else PIPE_SECONDS
+        self.interval = TERMINAL_SECONDS if self.on_terminal or self.notebook else PIPE_SECONDS
         self.due = self.started + QUIET_SECONDS
         self.lines_shown = 0
 
@@ -70,6 +74,10 @@ class Progress:
 
     def write(self, lines: Sequence[str]) -> None:
         """These lines in the place of those shown before; in a pipe the last of them."""
+        if self.notebook is not None:
+            self.lines_shown = len(lines)
+            self._show_in_notebook(lines)
+            return
         if self.on_terminal:
             width = shutil.get_terminal_size().columns - 1
             up = f"\x1b[{self.lines_shown}A" if self.lines_shown else ""
@@ -82,6 +90,13 @@ class Progress:
             self.stream.flush()
         except (OSError, ValueError):
             self.due = float("inf")  # a closed stream must not end the run
+
+    def _show_in_notebook(self, lines: Sequence[str]) -> None:
+        content = {"text/html": f"<pre>{html.escape(chr(10).join(lines))}</pre>", "text/plain": lines[-1]}
+        if self.shown_in_notebook is None:
+            self.shown_in_notebook = self.notebook.display(content, raw=True, display_id=True)
+        else:
+            self.shown_in_notebook.update(content, raw=True)
 
 
 class Bar:
@@ -139,7 +154,8 @@ def _chain(chain: ChainStatus) -> str:
     return (
         f"[{'#' * filled}{'.' * (width - filled)}] {chain.done:>6,}/{chain.total:,} {phase:<7} "
         f"step {chain.step_size:.3g}, {chain.gradients / chain.done:.1f} gradients/draw, "
-        f"{counted(chain.divergences, 'divergence')}"
+        + (f"{chain.done / chain.seconds:,.0f} draws/s, " if chain.seconds > 0 else "")
+        + counted(chain.divergences, "divergence")
     )
 
 
@@ -157,6 +173,15 @@ def _duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _notebook() -> Any:
+    """`IPython.display` in a notebook, which shows HTML that renews itself; None elsewhere."""
+    shell = sys.modules.get("IPython")
+    running = shell.get_ipython() if shell is not None and hasattr(shell, "get_ipython") else None
+    if running is None or not hasattr(running, "kernel"):
+        return None
+    return sys.modules.get("IPython.display")
 
 
 def _understands_cursor(stream: TextIO) -> bool:

@@ -22,6 +22,7 @@ from probgraph.progress import ChainStatus, Progress
 from probgraph.samplers.compiled_nuts import CompiledNuts, compile_kernel
 from probgraph.samplers.density import LogDensity
 from probgraph.samplers.interruption import terminated_as_interrupted
+from probgraph.samplers.memory import warn_of_memory
 from probgraph.samplers.metric import identity
 from probgraph.samplers.nuts import AT_ONCE, FINISH, STATISTICS, Nuts, Path
 from probgraph.samplers.python_nuts import PythonNuts
@@ -89,6 +90,7 @@ def sample_chains(
     starts = np.ascontiguousarray(initial, dtype=np.float64)
     _check(density, starts, draws, tune, cores, step_jitter, max_error)
     targets = Targets(target_accept, metric)
+    warn_of_memory(density.dim, len(starts), draws, tune)
     began = time.perf_counter()
     count = len(starts)
     generators = chain_generators(random_seed, count, "draws", first_chain)
@@ -148,6 +150,8 @@ class _Chain:
         self.seconds_tuning = self.seconds_sampling = 0.0
         self.error: BaseException | None = None
         self.block = max(draws, 1)
+        self.began: float | None = None
+        self.ended: float | None = None
         self.finished = 0
         self.snapshot: Snapshot | None = None
 
@@ -161,8 +165,8 @@ class _Chain:
         self.nuts.bit_generator.state = snapshot.random_state
 
     def run(self) -> None:
+        began = self.began = time.perf_counter()
         try:
-            began = time.perf_counter()
             if not self.finished:
                 tune_chain(self.nuts, self.tuning, self.tuning_draws, self.tuning_statistics, self.targets)
             tuned = time.perf_counter()
@@ -175,6 +179,8 @@ class _Chain:
             if not self.nuts.stop.value:
                 self.error = error
                 self.nuts.stop.value = FINISH  # the other chains need not go on
+        finally:
+            self.ended = time.perf_counter()
 
     def _draw(self) -> None:
         """All draws in one call; block by block, with a state to go on from after each, where they are stored."""
@@ -207,6 +213,7 @@ class _Chain:
             tune=len(self.tuning_draws),
             divergences=int(seen["diverging"].sum()),
             step_size=self.tuning.step_size,
+            seconds=0.0 if self.began is None else (self.ended or time.perf_counter()) - self.began,
             gradients=int(seen["n_steps"].sum() + self.tuning_statistics["n_steps"][:tuned].sum()),
         )
 

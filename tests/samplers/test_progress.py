@@ -2,8 +2,11 @@
 
 import io
 
+import pytest
+
 from probgraph import progress
 from probgraph.progress import ChainStatus, Progress, counted, describe
+from probgraph.samplers.memory import bytes_needed, warn_of_memory
 
 
 class Terminal(io.StringIO):
@@ -70,3 +73,58 @@ def test_a_closed_stream_does_not_end_the_run(monkeypatch):
     now[0] += 2
     bar.update(CHAINS)
     bar.update(CHAINS)
+
+
+def test_the_speed_is_a_chains_own():
+    (line, _) = describe([ChainStatus(1500, 2000, 1000, 0, 0.25, 15000, seconds=3.0)], 30.0)
+    assert ", 500 draws/s, 0 divergences" in line
+
+
+class Notebook:
+    """What `IPython.display` is asked for."""
+
+    def __init__(self):
+        self.shown, self.updates = [], []
+
+    def display(self, content, *, raw, display_id):
+        assert raw and display_id is True
+        self.shown.append(content)
+        return self
+
+    def update(self, content, *, raw):
+        assert raw
+        self.updates.append(content)
+
+
+def test_a_notebook_gets_one_block_that_renews_itself(monkeypatch, capsys):
+    now, notebook = [100.0], Notebook()
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress, "_notebook", lambda: notebook)
+    bar = Progress()
+    for _ in range(20):
+        now[0] += 0.3
+        bar.update(CHAINS)
+    bar.close(CHAINS)
+    assert len(notebook.shown) == 1 and len(notebook.updates) > 10
+    block = notebook.updates[-1]["text/html"]
+    assert (
+        block.startswith("<pre>chain 0: [")
+        and "step 0.25" in block
+        and "50" in notebook.updates[0]["text/plain"]
+    )
+    assert capsys.readouterr() == ("", "")
+
+
+def test_no_notebook_here():
+    assert progress._notebook() is None
+
+
+def test_much_memory_is_said_before(recwarn):
+    warn_of_memory(10, 4, 1000, 1000, available=10**9)
+    assert not recwarn.list
+    needed = bytes_needed(100_000, 4, 1000, 500)
+    assert 4 * 2000 * 100_000 * 8 < needed < 1.01 * 4 * 2000 * 100_000 * 8
+    with pytest.warns(
+        UserWarning, match=r"4 chains of 500 \+ 1,000 draws of 100,000 numbers take 6\.4 GB, of 8\.0 GB"
+    ):
+        warn_of_memory(100_000, 4, 1000, 500, available=8 * 10**9)
