@@ -130,7 +130,7 @@ def _energies(
     low = int((each < SMALLEST_EBFMI).sum())
     tied = _most_tied(trace.draws, energy)
     problems["energy"] = (
-        f"E-BFMI is {lowest:.2f}, below {SMALLEST_EBFMI}, in {counted(low, 'chain')}: energies are explored slowly, so that"
+        f"E-BFMI is {lowest:.3g}, below {SMALLEST_EBFMI}, in {counted(low, 'chain')}: energies are explored slowly, so that"
         f" tails may be missed{f'; they go most with {_named(variables, tied)}' if tied is not None else ''}. Reparameterise"
         " (x = mu + sigma * z with z standard normal), or give scales a prior with lighter tails, and tune longer."
     )
