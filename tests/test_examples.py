@@ -119,8 +119,8 @@ def test_other_examples_run_and_print(script, tmp_path):
 NOTEBOOKS = sorted(file.name for file in EXAMPLES.glob("*.ipynb"))
 
 
-@pytest.mark.parametrize("name", NOTEBOOKS)
-def test_notebook(name, tmp_path, monkeypatch):
+@pytest.mark.parametrize("file", NOTEBOOKS)
+def test_notebook(file, tmp_path, monkeypatch):
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
     pytest.importorskip("matplotlib")
@@ -128,7 +128,7 @@ def test_notebook(name, tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("MPLBACKEND")  # so that pictures are shown in the notebook
     monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
-    notebook = nbformat.read(EXAMPLES / name, as_version=4)
+    notebook = nbformat.read(EXAMPLES / file, as_version=4)
     assert all(not cell.get("outputs") for cell in notebook.cells), "the notebook is kept without outputs"
     client = nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}})
     client.execute()
