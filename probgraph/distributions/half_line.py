@@ -11,6 +11,7 @@ from math import log, pi, sqrt
 import numpy as np
 
 from probgraph.distributions.base import Distribution
+from probgraph.distributions.beta_tails import log_student_middle, log_student_tail, student_distance
 from probgraph.distributions.constraints import above, from_on, nonnegative, positive, real
 from probgraph.distributions.gamma_tails import (
     gamma_quantile,
@@ -141,6 +142,17 @@ class HalfStudentT(Distribution):
         z = x * (1.0 / self.sigma)
         constant = betaln(0.5 * self.nu, 0.5) + 0.5 * ew.log(self.nu) + (ew.log(self.sigma) - log(2.0))
         return -0.5 * (self.nu + 1.0) * ew.log1p(ew.sqr(z) * (1.0 / self.nu)) - constant
+
+    def cumulative(self, x):
+        return log_student_middle(self.nu, x / self.sigma)
+
+    def survival(self, x):
+        z = x / self.sigma
+        middle = log_student_middle(self.nu, z)
+        return ew.switch(middle < -1.0, ew.log1mexp(ew.minimum(middle, -1.0)), log_student_tail(self.nu, z))
+
+    def quantile(self, q):
+        return self.sigma * student_distance(self.nu, 1.0 - q, q)
 
     def draw(self, rng, size, nu, sigma):
         return np.abs(sigma * rng.standard_t(nu, size))

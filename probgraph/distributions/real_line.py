@@ -13,6 +13,7 @@ from math import log, pi, sqrt
 import numpy as np
 
 from probgraph.distributions.base import Distribution
+from probgraph.distributions.beta_tails import log_student_tail, student_distance
 from probgraph.distributions.constraints import positive, real, unit
 from probgraph.distributions.normal_functions import (
     HALF_LOG_TWO_PI,
@@ -90,6 +91,25 @@ class StudentT(Distribution):
         z = (x - self.mu) * (1.0 / self.sigma)
         constant = betaln(0.5 * self.nu, 0.5) + 0.5 * ew.log(self.nu) + ew.log(self.sigma)
         return -0.5 * (self.nu + 1.0) * ew.log1p(ew.sqr(z) * (1.0 / self.nu)) - constant
+
+    def _below(self, z):
+        tail = log_student_tail(self.nu, z) - log(2.0)
+        return ew.switch(z < 0.0, tail, ew.log1mexp(tail))
+
+    def cumulative(self, x):
+        return self._below((x - self.mu) / self.sigma)
+
+    def survival(self, x):
+        return self._below((self.mu - x) / self.sigma)
+
+    def quantile(self, q):
+        low = q < 0.5
+        outside, middle = (
+            ew.switch(low, 2.0 * q, 2.0 * (1.0 - q)),
+            ew.switch(low, 1.0 - 2.0 * q, 2.0 * q - 1.0),
+        )
+        z = student_distance(self.nu, outside, middle)
+        return self.mu + self.sigma * ew.switch(low, -z, z)
 
     def draw(self, rng, size, nu, mu, sigma):
         return mu + sigma * rng.standard_t(nu, size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import checks
+import mpmath as mp
 import numpy as np
 import pytest
 import scipy.stats as st
@@ -261,3 +262,11 @@ def test_float32(cls, params):
         logp = dist.logp([float(x) for x in points if abs(x) > 1e-30 or x == 0])
         assert logp.dtype == "float32"
         assert not np.isnan(logp.eval()).any()
+
+
+def test_students_density_is_right_for_very_many_degrees_of_freedom():
+    for nu in (1e9, 1e15):
+        points = np.array([-30.0, -1.3, 0.0, 5.0])
+        got = public.StudentT.dist(nu, 0.0, 1.0).logp(points).eval()
+        exact = [float(TABLE["StudentT"].exact(mp.mpf(p), mp.mpf(nu), mp.mpf(0), mp.mpf(1))) for p in points]
+        np.testing.assert_allclose(got, exact, rtol=1e-12)
