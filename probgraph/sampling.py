@@ -37,7 +37,16 @@ from probgraph.samplers import (
 from probgraph.steps import Step, the_step
 
 DTYPES = ("float64", "float32")
-INITS = ("auto", "jitter+adapt_diag", "adapt_diag")
+INITS = {
+    "auto": None,
+    "jitter+adapt_diag": None,
+    "adapt_diag": None,
+    "jitter+adapt_diag_grad": "diag",
+    "jitter+adapt_full": "dense",
+    "adapt_full": "dense",
+}
+"""PyMC's names: whether starts are jittered, and the metric where the name says one; `metric` goes before."""
+
 Initvals = Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None
 RandomSeed = int | Sequence[int] | np.random.SeedSequence | np.random.Generator | None
 
@@ -104,6 +113,8 @@ def sample(
     init
         "jitter+adapt_diag" starts each chain at its own place within 1 (over R) around the centre, retried
         up to `jitter_max_retries` times until the density is finite; "adapt_diag" starts at the centre.
+        With "jitter+adapt_diag_grad" the metric is "diag", with "jitter+adapt_full" and "adapt_full" it is "dense",
+        where `metric` does not say another.
     discard_tuned_samples
         False keeps the warm-up in groups of its own.
     var_names
@@ -164,6 +175,8 @@ def sample(
         raise ValueError(f"init is {init!r}; it must be one of {', '.join(map(repr, INITS))}")
     if chains < 1:
         raise ValueError(f"chains is {chains}; at least one is needed")
+    if metric == "auto":
+        metric = INITS[init] or metric
     way = the_step(step)
     if executor is not None:
         refuse_no_executor(executor)
@@ -312,7 +325,7 @@ def _starts(
         if len(initvals) != chains:
             raise ValueError(f"initvals is a list of {len(initvals)} for {chains} chains")
         centre = np.stack([layout.vector(model.initial_point(given)) for given in initvals])
-    radius, tries = (0.0, 1) if init == "adapt_diag" else (1.0, max(retries, 1))
+    radius, tries = (0.0, 1) if init.startswith("adapt") else (1.0, max(retries, 1))
     try:
         return jittered_starts(compiled.density, centre, chains, seed, tries=tries, radius=radius)
     except StartError as error:

@@ -256,3 +256,18 @@ def test_thinned_and_in_half_the_memory(monkeypatch):
     ):
         with pytest.raises(ValueError, match=message):
             pg.sample(10, **wrong, **settings)
+
+
+@pytest.mark.filterwarnings("ignore:There w")
+@pytest.mark.parametrize(
+    "options, metric",
+    [
+        ({}, "auto"),
+        ({"init": "jitter+adapt_diag_grad"}, "diag"),
+        ({"init": "jitter+adapt_full"}, "dense"),
+        ({"init": "adapt_full", "metric": "low_rank"}, "low_rank"),
+    ],
+)
+def test_the_name_of_the_start_may_say_the_metric(options, metric):
+    result = pg.sample(5, tune=20, chains=1, model=model(), **options, **QUIET)
+    assert result.posterior.attrs["metric"] == metric
