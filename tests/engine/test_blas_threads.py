@@ -30,6 +30,17 @@ def test_one_thread_meanwhile_and_as_many_as_before_afterwards():
     assert blas_threads() == before
 
 
+@pytest.mark.skipif(
+    blas_threads("numpy.linalg._umath_linalg") is None, reason="this NumPy's BLAS does not say its threads"
+)
+def test_numpy_has_one_thread_too():
+    numpys = "numpy.linalg._umath_linalg"
+    before = blas_threads(numpys)
+    with one_blas_thread():
+        assert blas_threads(numpys) == 1
+    assert blas_threads(numpys) == before
+
+
 @known
 def test_the_last_of_several_users_restores_it():
     before, inside, leave = blas_threads(), threading.Barrier(3), threading.Event()
