@@ -3,8 +3,11 @@ computed from draws."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -27,13 +30,18 @@ def compute_log_likelihood(
     model: Model | None = None,
     sample_dims: Sequence[str] = ("chain", "draw"),
     progressbar: bool = True,
+    store: str | os.PathLike[str] | None = None,
 ) -> Any:
     """The log likelihood of each observation at each draw of `idata.posterior`, under the model's present data.
 
     Adds the group `log_likelihood` to `idata`, with an array (chain, draw, \\*shape) for each observed variable
     (or those of `var_names`), and returns `idata`; without `extend_inferencedata` returns the group's dataset.
 
-    Raises KeyError where the posterior lacks a free variable of the model, or a name is not observed.
+    With `store`, a directory that is made anew, arrays are written to files ``name.npy`` (chain, draw, \\*shape) as they
+    are computed, and those of the result are read from there when looked at: more than fits into memory can be kept.
+
+    Raises KeyError where the posterior lacks a free variable of the model, or a name is not observed; FileExistsError
+    where `store` is there already.
 
     >>> with model:
     ...     idata = compute_log_likelihood(idata)
@@ -43,7 +51,9 @@ def compute_log_likelihood(
     terms = likelihood_terms(
         model, True if var_names is None else [var_names] if isinstance(var_names, str) else var_names
     )
-    return _added(who, "log_likelihood", model, idata, terms, sample_dims, progressbar, extend_inferencedata)
+    return _added(
+        who, "log_likelihood", model, idata, terms, sample_dims, progressbar, extend_inferencedata, store
+    )
 
 
 def compute_log_prior(
@@ -124,11 +134,65 @@ def _added(
     sample_dims: Sequence[str],
     progressbar: bool,
     extended: bool,
+    store: str | os.PathLike[str] | None = None,
 ) -> Any:
-    made = _group(who, group, model, idata, terms, sample_dims, progressbar)
+    made = _group(who, group, model, idata, terms, sample_dims, progressbar, store)
     if extended:
         return extend(idata, made)
     return made[group].to_dataset() if hasattr(made, "subtree") else made[group]
+
+
+class Kept:
+    """Arrays that come by rows, of all draws of all chains: in memory, or each in a file of a directory made anew."""
+
+    def __init__(self, names: Iterable[str], shape: tuple[int, int], store: Path | None) -> None:
+        self.names = list(names)
+        self.shape = shape
+        self.store = store
+        self._whole: list[np.ndarray] = []
+        self._files: list[IO[bytes]] = []
+
+    def __enter__(self) -> Kept:
+        if self.store is not None:
+            self.store.mkdir(parents=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._files:
+            file.close()
+
+    def add(self, start: int, parts: Sequence[np.ndarray]) -> None:
+        """The next rows, which begin at `start`."""
+        if self.store is None:
+            count = int(np.prod(self.shape))
+            self._whole = self._whole or [np.empty((count, *p.shape[1:]), p.dtype) for p in parts]
+            for whole, part in zip(self._whole, parts, strict=True):
+                whole[start : start + len(part)] = part
+            return
+        if not self._files:
+            for name, part in zip(self.names, parts, strict=True):
+                file = open(self._place(name), "wb")  # noqa: SIM115  closed at the end of all rows
+                self._files.append(file)
+                header = {
+                    "descr": np.lib.format.dtype_to_descr(part.dtype),
+                    "fortran_order": False,
+                    "shape": (*self.shape, *part.shape[1:]),
+                }
+                np.lib.format.write_array_header_1_0(file, header)
+        for file, part in zip(self._files, parts, strict=True):
+            file.write(np.ascontiguousarray(part).data)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All of them by name, (chain, draw, *shape)."""
+        if self.store is None:
+            return {
+                n: w.reshape(*self.shape, *w.shape[1:]) for n, w in zip(self.names, self._whole, strict=True)
+            }
+        return {n: np.load(self._place(n), mmap_mode="r") for n in self.names}
+
+    def _place(self, name: str) -> Path:
+        assert self.store is not None
+        return self.store / f"{quote(name, safe=' ')}.npy"
 
 
 def _group(
@@ -139,6 +203,7 @@ def _group(
     terms: Mapping[str, Variable],
     sample_dims: Sequence[str],
     progressbar: bool,
+    store: str | os.PathLike[str] | None = None,
 ) -> Any:
     """Graphs of the free variables at each draw, as a group of that name."""
     layout, rows = pointwise_rows(model, terms)
@@ -158,15 +223,12 @@ def _group(
     flat = together.reshape(count, -1)
     width = sum(int(np.prod([n or 1 for n in v.type.shape])) for v in terms.values())
     step = max(1, CHUNK // max(width, 1))
-    columns: list[np.ndarray] = []
-    with Bar(who, count, progressbar) as bar:
-        for start in range(0, count, step):
-            found = rows(flat[start : start + step])
-            columns = columns or [np.empty((count, *c.shape[1:]), c.dtype) for c in found]
-            for whole, part in zip(columns, found, strict=True):
-                whole[start : start + step] = part
-            bar.update(min(start + step, count))
     shape = together.shape[:2]
-    arrays = {name: c.reshape(*shape, *c.shape[1:]) for name, c in zip(terms, columns, strict=True)}
+    kept = Kept(terms, shape, None if store is None else Path(store))
+    with kept, Bar(who, count, progressbar) as bar:
+        for start in range(0, count, step):
+            kept.add(start, rows(flat[start : start + step]))
+            bar.update(min(start + step, count))
+    arrays = kept.arrays()
     dims = {n: d for n, d in model.named_vars_to_dims.items() if n in arrays and len(d) == arrays[n].ndim - 2}
     return build({group: arrays}, dims, {**model.coords, "chain": chains})

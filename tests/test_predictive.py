@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.stats as st
@@ -243,6 +245,38 @@ def test_log_densities_of_draws(monkeypatch):
     )
     with MODEL, pytest.raises(KeyError, match="compute_log_prior: 'y' is no free variable"):
         pm.compute_log_prior(IDATA, var_names="y")
+
+
+def test_log_likelihoods_in_files(tmp_path, monkeypatch):
+    monkeypatch.setattr("probgraph.log_likelihood.CHUNK", 4000)
+    with MODEL:
+        there = pm.compute_log_likelihood(IDATA, extend_inferencedata=False)
+        options = {"extend_inferencedata": False, "progressbar": False, "store": tmp_path / "run" / "terms"}
+        stored = pm.compute_log_likelihood(IDATA, **options)
+        with pytest.raises(FileExistsError):
+            pm.compute_log_likelihood(IDATA, **options)
+    np.testing.assert_array_equal(stored["y"].values, there["y"].values)
+    assert stored["y"].dims == there["y"].dims
+    np.testing.assert_array_equal(np.load(tmp_path / "run" / "terms" / "y.npy"), there["y"].values)
+
+
+def test_files_bound_the_memory(tmp_path):
+    """80 MB of log likelihoods, of which a tenth is ever in memory."""
+    many = 100_000
+    with pm.Model():
+        mu = pm.Normal("mu")
+        pm.Normal("y", mu, 1, observed=np.zeros(many))
+        draws = {"mu": np.random.default_rng(1).normal(size=(1, 100))}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("probgraph.log_likelihood.CHUNK", 5 * many)
+            tracemalloc.start()
+            found = pm.compute_log_likelihood(
+                draws, extend_inferencedata=False, progressbar=False, store=tmp_path / "terms"
+            )
+            _, peak = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+    assert peak < 24e6
+    np.testing.assert_allclose(found["y"].values[0, :, -1], st.norm.logpdf(0.0, draws["mu"][0]))
 
 
 def test_deterministics_of_draws():
