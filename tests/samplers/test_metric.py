@@ -192,8 +192,10 @@ def test_every_metric_finds_a_hard_normal(kind):
         max_treedepth=8,
     )
     scale = np.sqrt(np.diag(covariance))
-    assert (np.abs(trace.draws.mean((0, 1))) < 0.2 * scale).all()
-    np.testing.assert_allclose(trace.draws.std((0, 1)) / scale, 1.0, atol=0.15)
+    # A diagonal leaves what is hard about it: fewer effective draws.
+    error = 0.45 if kind == "diag" else 0.12
+    assert (np.abs(trace.draws.mean((0, 1))) < error * scale).all()
+    np.testing.assert_allclose(trace.draws.std((0, 1)) / scale, 1.0, atol=error)
     if kind != "diag":
         assert {m.kind for m in trace.metric} == {"low_rank" if kind == "auto" else kind}
         assert trace.stats["n_steps"].mean() < 12, "what is left is like a standard normal"

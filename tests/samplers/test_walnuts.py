@@ -64,7 +64,7 @@ def test_eight_schools_centred():
     truth = np.quantile(np.log(known.posterior["tau"].values), LEVELS)
     centred = pg.sample(10_000, model=eight_schools(True), step="walnuts", **options)
     assert centred.posterior.attrs["sampler"] == "WALNUTS"
-    assert int(centred.sample_stats["diverging"].sum()) <= 10
+    assert float(centred.sample_stats["diverging"].mean()) < 2e-3
     # Also the truth is an estimate, from 16,000 draws.
     assert np.abs(errors_of_quantiles(np.log(centred.posterior["tau"].values), truth)).max() < 4
 
