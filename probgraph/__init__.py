@@ -15,6 +15,7 @@ from typing import Any
 from probgraph import distributions, math
 from probgraph.approximations import Approximation, fit, fit_laplace
 from probgraph.arviz_names import from_arviz, is_arvizs
+from probgraph.cross_validation import loo_in_chunks
 from probgraph.distributions import *
 from probgraph.interventions import do, observe
 from probgraph.log_likelihood import compute_deterministics, compute_log_likelihood, compute_log_prior
@@ -57,6 +58,7 @@ __all__ = [
     "do",
     "Approximation",
     "find_MAP",
+    "loo_in_chunks",
     "fit",
     "fit_laplace",
     "Minimum",

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import probgraph as pg
+from probgraph.inference_data import build
 
 az = pytest.importorskip("arviz")
 NEW = int(importlib.metadata.version("arviz").split(".")[0]) >= 1
@@ -99,6 +100,25 @@ def test_loo_and_compare_find_the_line(results):
     loo = pg.loo(results["line"], pointwise=True)
     assert loo.n_data_points == 30
     assert next(iter(pg.compare(results).index)) == "line"
+
+
+def test_loo_in_chunks_is_loo(results, monkeypatch, tmp_path):
+    monkeypatch.setattr("probgraph.cross_validation.CHUNK", 7 * 2000)
+    whole = pg.loo(results["line"], pointwise=True)
+    found = pg.loo_in_chunks(results["line"], progressbar=False)
+    elpd, each, p = (whole.elpd, whole.elpd_i, whole.p) if NEW else (whole.elpd_loo, whole.loo_i, whole.p_loo)
+    np.testing.assert_allclose(found.elpd, elpd, rtol=1e-3)
+    np.testing.assert_allclose(found.se, whole.se, rtol=1e-3)
+    np.testing.assert_allclose(found.p, p, rtol=0.02)
+    np.testing.assert_allclose(found.elpd_i, np.ravel(each), atol=2e-3)
+    np.testing.assert_allclose(found.pareto_k, np.ravel(whole.pareto_k), atol=0.05)
+    assert found.n_data_points == 30 and not found.warning
+    with pytest.raises(KeyError, match="loo_in_chunks: 'z' has no log likelihood; those that have are y"):
+        pg.loo_in_chunks(results["line"], "z")
+    with pytest.raises(
+        ValueError, match=r"has no group 'log_likelihood'; compute_log_likelihood\(idata\) adds it"
+    ):
+        pg.loo_in_chunks(build({"posterior": {"x": np.zeros((2, 10))}}))
 
 
 PLOTS = [

@@ -39,6 +39,7 @@ MODULES = [
     "probgraph.distributions.drawing",
     "probgraph.distributions.probabilities",
     "probgraph.arviz_names",
+    "probgraph.cross_validation",
     "probgraph.diagnostics",
     "probgraph.log_likelihood",
     "probgraph.interventions",

@@ -1,0 +1,103 @@
+"""Leave-one-out cross-validation of more observations than fit into memory: ArviZ's, some observations at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from probgraph.inference_data import build
+from probgraph.progress import Bar
+from probgraph.results import posterior_draws
+from probgraph.samplers.effective import effective_sizes
+
+#: numbers of the log likelihood that are read at a time
+CHUNK = 2**22
+
+
+@dataclass(frozen=True, eq=False)
+class Loo:
+    """The expected log predictive density, its standard error, the effective number of parameters; and for each
+    observation its part `elpd_i` and `pareto_k`, above `good_k` where it is not to be trusted."""
+
+    elpd: float
+    se: float
+    p: float
+    n_samples: int
+    n_data_points: int
+    elpd_i: np.ndarray
+    pareto_k: np.ndarray
+    good_k: float
+
+    @property
+    def warning(self) -> bool:
+        """Whether there are observations for which it is not to be trusted."""
+        return bool((self.pareto_k > self.good_k).any())
+
+
+def loo_in_chunks(idata: Any, var_name: str | None = None, progressbar: bool = True) -> Loo:
+    """`az.loo` of the group `log_likelihood`, of which a part is read at a time, as from `compute_log_likelihood(store=)`.
+
+    `var_name` says of which observed variable; not needed where there is one. Vehtari, Gelman & Gabry, "Practical
+    Bayesian model evaluation using leave-one-out cross-validation and WAIC" (2017).
+
+    Raises ValueError where there is no log likelihood, KeyError where it has no such variable.
+
+    >>> with model:
+    ...     idata = compute_log_likelihood(idata)
+    >>> loo_in_chunks(idata, progressbar=False).n_data_points
+    1
+    """
+    import arviz as az  # late: it takes longer than sampling a small model
+
+    who = "loo_in_chunks"
+    groups = list(idata.children) if hasattr(idata, "subtree") else list(idata.groups())
+    if "log_likelihood" not in groups:
+        raise ValueError(
+            f"{who}: the result has no group 'log_likelihood'; compute_log_likelihood(idata) adds it"
+        )
+    group = idata["log_likelihood"]
+    names = [str(n) for n in group.data_vars]
+    if var_name is None and len(names) > 1:
+        raise ValueError(f"{who}: there are several observed variables, {', '.join(names)}; give var_name=")
+    name = names[0] if var_name is None else var_name
+    if name not in names:
+        raise KeyError(f"{who}: {name!r} has no log likelihood; those that have are {', '.join(names)}")
+    values = group[name].values
+    chains, draws = values.shape[:2]
+    values = values.reshape(chains, draws, -1)
+    count = values.shape[2]
+    efficiency = _relative_efficiency(who, idata)
+    step = max(1, CHUNK // (chains * draws))
+    parts = []
+    with Bar(who, count, progressbar) as bar:
+        for start in range(0, count, step):
+            part = np.ascontiguousarray(values[..., start : start + step])
+            parts.append(
+                az.loo(
+                    build({"log_likelihood": {name: part}}), pointwise=True, var_name=name, reff=efficiency
+                )
+            )
+            bar.update(min(start + step, count))
+    new = hasattr(parts[0], "elpd_i")  # ArviZ 1
+    each = np.concatenate([np.ravel(one.elpd_i if new else one.loo_i) for one in parts])
+    return Loo(
+        float(each.sum()),
+        float(np.sqrt(count * np.var(each, ddof=int(new and count > 1)))),  # as that ArviZ has it
+        float(sum(one.p if new else one.p_loo for one in parts)),
+        chains * draws,
+        count,
+        each,
+        np.concatenate([np.ravel(one.pareto_k) for one in parts]),
+        float(parts[0].good_k),
+    )
+
+
+def _relative_efficiency(who: str, idata: Any) -> float:
+    """Effective draws by draws, on average over the posterior."""
+    arrays, _ = posterior_draws(who, idata)
+    sizes = [effective_sizes(np.asarray(a, float).reshape(*a.shape[:2], -1)) for a in arrays.values()]
+    chains, draws = next(iter(arrays.values())).shape[:2]
+    found = float(np.nanmean(np.concatenate(sizes))) / (chains * draws) if chains > 1 else 1.0
+    return found if np.isfinite(found) else 1.0
