@@ -13,7 +13,7 @@ import numpy as np
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.constraints import Interval, above, positive, real
 from probgraph.distributions.normal_functions import HALF_LOG_TWO_PI, ROOT_HALF, normal_quantile
-from probgraph.distributions.special import expm1_over, log1mexp_exp, log1p_over
+from probgraph.distributions.special import VAST, expm1_over, log1mexp_exp, stretched
 from probgraph.engine.graph import Variable
 from probgraph.engine.ops import elementwise as ew
 
@@ -81,7 +81,7 @@ class Frechet(Distribution):
 
     def density(self, x):
         power = self._power(x)
-        return ew.log(self.alpha) - ew.log(x - self.m) + power - ew.exp(power)
+        return ew.log(self.alpha) - ew.log(x - self.m) + ew.minimum(power, VAST) - ew.exp(power)
 
     def cumulative(self, x):
         return -ew.exp(self._power(x))
@@ -131,8 +131,7 @@ class GenExtreme(Distribution):
 
     def _stretched(self, x):
         """-log t."""
-        z = (x - self.mu) * (1.0 / self.sigma)
-        return z * log1p_over(self.xi * z)
+        return stretched(x - self.mu, self.sigma, self.xi)
 
     def density(self, x):
         w = self._stretched(x)
@@ -204,8 +203,7 @@ class GenPareto(Distribution):
         self.support = Interval(text, self.mu, end, closed_lower=True)
 
     def _stretched(self, x):
-        z = (x - self.mu) * (1.0 / self.sigma)
-        return z * log1p_over(self.xi * z)
+        return stretched(x - self.mu, self.sigma, self.xi)
 
     def density(self, x):
         return -(self.xi + 1.0) * self._stretched(x) - ew.log(self.sigma)

@@ -371,7 +371,10 @@ class ExGaussian(Distribution):
         u = s - z
         # Two ways to write it, each without large parts that cancel on its side.
         left = -0.5 * ew.sqr(z) + log_half_erfcx(ew.maximum(u, 0.0))
-        right = s * (0.5 * s - z) + log_normal_integral(-ew.minimum(u, 0.0))
+        far = ew.isinf(z)
+        lead = s * (0.5 * s - ew.switch(far, 0.0, z))
+        lead = ew.switch(far, 0.5 * ew.sqr(s) - (x - self.mu) / self.nu, lead)
+        right = lead + log_normal_integral(-ew.minimum(u, 0.0))
         return ew.switch(u > 0.0, left, right) - ew.log(self.nu)
 
     def draw(self, rng, size, mu, sigma, nu):

@@ -17,6 +17,8 @@ from probgraph.engine.ops.elementwise import gammaln, log, log1p, maximum, minim
 from probgraph.engine.ops.special import LARGE, betaln, stirling_error
 
 LOG_TWO_PI = math.log(2 * math.pi)
+#: beyond it exp is infinite
+VAST = 710.0
 
 
 def log1mexp_exp(x: Variable) -> Variable:
@@ -30,6 +32,16 @@ def log1p_over(u: Variable) -> Variable:
     small, large = switch(near, u, 0.0), switch(near, 1.0, u)
     series = 1 - small * (1 / 2 - small * (1 / 3 - small * (1 / 4 - small * (1 / 5 - small * (1 / 6)))))
     return switch(near, series, log1p(large) / large)
+
+
+def stretched(distance: Variable, sigma: Variable, xi: Variable) -> Variable:
+    """log(1 + xi z) / xi with z = distance / sigma, which is z at xi = 0; also where xi z is too large for a double."""
+    z = distance * (1.0 / sigma)
+    u = xi * z
+    vast = ew.isinf(u) | ew.isnan(u)
+    shape, size = switch(vast, xi, 1.0), switch(vast, distance, 1.0)
+    parts = (ew.log(ew.abs(shape)) + ew.log(ew.abs(size)) - log(sigma)) / shape
+    return switch(vast, parts, switch(vast, 0.0, z) * log1p_over(switch(vast, 0.0, u)))
 
 
 def expm1_over(u: Variable) -> Variable:

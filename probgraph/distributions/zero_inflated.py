@@ -21,6 +21,7 @@ from probgraph.distributions.counts import NegativeBinomial
 from probgraph.distributions.discrete import Binomial, Poisson
 from probgraph.distributions.half_line import Gamma, LogNormal
 from probgraph.distributions.parameters import Alternative
+from probgraph.distributions.special import log1p_over
 from probgraph.engine.ops import elementwise as ew
 
 
@@ -185,7 +186,10 @@ class HurdleNegativeBinomial(_Hurdle):
         self.inner = NegativeBinomial.dist(mu=self.mu, alpha=self.alpha)
 
     def _log_positive(self, x):
-        return ew.log1mexp(-self.alpha * ew.log1p(self.mu / self.alpha))
+        ratio = self.mu / self.alpha
+        many = ratio > 1e10
+        few = self.mu * log1p_over(ew.switch(many, 1.0, ratio))
+        return ew.log1mexp(-ew.switch(many, self.alpha * (ew.log(self.mu) - ew.log(self.alpha)), few))
 
     def draw_positive(self, rng, size, mu, alpha):
         """One and what comes after the first event before time 1 of a Pólya process, whose rate is Gamma's."""
