@@ -47,12 +47,7 @@ class Approximation:
         arrays = Results(self.model, self.layout).arrays(q[None])["posterior"]
         if not return_inferencedata:
             return {name: a[0] for name, a in arrays.items()}
-        groups = {
-            "posterior": arrays,
-            "observed_data": {o.name: o.present_array() for o in self.model.observed},
-            "constant_data": {d.name or "": d.get_value() for d in self.model.data_vars},
-        }
-        return build(groups, dims_of_results(self.model), self.model.coords, {"sampler": self.method})
+        return _as_arvizs(self.model, arrays, self.method)
 
     def __repr__(self) -> str:
         return f"Approximation({self.method}, {len(self.mean)} unknowns)"
@@ -113,12 +108,16 @@ def fit_laplace(
     rng = np.random.default_rng(random_seed)
     z = rng.standard_normal((chains, draws, len(found.x)))
     arrays = Results(model, layout).arrays(both.mean + z @ factor.T)["posterior"]
+    return _as_arvizs(model, arrays, "laplace")
+
+
+def _as_arvizs(model: Model, arrays: Mapping[str, np.ndarray], sampler: str) -> Any:
     groups = {
         "posterior": arrays,
         "observed_data": {o.name: o.present_array() for o in model.observed},
         "constant_data": {d.name or "": d.get_value() for d in model.data_vars},
     }
-    return build(groups, dims_of_results(model), model.coords, {"sampler": "laplace"})
+    return build(groups, dims_of_results(model), model.coords, {"sampler": sampler})
 
 
 def _hessian(density: LogDensity, x: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from probgraph.distributions.constraints import Each, nonnegative, positive, pro
 from probgraph.distributions.folding import folded
 from probgraph.distributions.parameters import Alternative, parameter
 from probgraph.distributions.real_line import Normal
-from probgraph.distributions.sequences import Sequence
+from probgraph.distributions.series import Series
 from probgraph.distributions.special import LOG_TWO_PI, or_infinite
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
@@ -33,7 +33,7 @@ def _before(x: Variable, first: int, back: int) -> Variable:
     return get_item(x, (Ellipsis, slice(first - back, -back)))
 
 
-class AR(Sequence):
+class AR(Series):
     """An autoregression: x_t ~ Normal(Σ_i rho_i x_(t-i), sigma), for i = 1 ... p; with `constant`, plus rho_0.
 
     rho (..., p), or (..., 1 + p) with the constant in front; sigma, or tau = 1 / sigma², is positive, 1 if not given.
@@ -133,7 +133,7 @@ class AR(Sequence):
         raise NotImplementedError("AR has no mean in closed form here: average draws of it")
 
 
-class GARCH11(Sequence):
+class GARCH11(Series):
     """Returns whose variance follows them: x_t ~ Normal(0, s_t), s_t² = omega + alpha_1 x_(t-1)² + beta_1 s_(t-1)².
 
     For t = 1 ... steps; x_0 ~ Normal(0, initial_vol), s_0 = initial_vol. omega and initial_vol are positive, alpha_1 and
@@ -191,7 +191,7 @@ class GARCH11(Sequence):
         return ew.sqr(self.initial_vol)[..., None] * grown + self.omega[..., None] * series
 
 
-class EulerMaruyama(Sequence):
+class EulerMaruyama(Series):
     """A stochastic differential equation in steps of dt: x_(t+1) ~ Normal(x_t + dt f(x_t), √dt g(x_t)).
 
     sde_fn(x, *sde_pars) returns the drift f and the diffusion g as graphs; sde_pars are numbers, arrays or variables.

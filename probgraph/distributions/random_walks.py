@@ -12,7 +12,7 @@ from probgraph.distributions.components import component
 from probgraph.distributions.constraints import Each, integer, positive, real
 from probgraph.distributions.gaussian_vectors import MvNormal, MvStudentT, lower_given
 from probgraph.distributions.real_line import Normal
-from probgraph.distributions.sequences import Sequence
+from probgraph.distributions.series import Series
 from probgraph.engine.graph import Variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops import reduce
@@ -21,7 +21,7 @@ from probgraph.engine.ops.index import get_item
 from probgraph.engine.ops.shape import expand_dims, full, join
 
 
-class _Walk(Sequence):
+class _Walk(Series):
     """x_0 of `init_dist`, and x_t = x_(t-1) + a step of `innovation`."""
 
     innovation: Distribution
@@ -138,7 +138,7 @@ class GaussianRandomWalk(_Walk):
         return ()
 
 
-def _refuse_other_times(walk: Sequence, times: Mapping[str, int | None]) -> None:
+def _refuse_other_times(walk: Series, times: Mapping[str, int | None]) -> None:
     for name, length in times.items():
         if walk.steps is not None and length not in (None, 1, int(walk.steps)):
             raise ValueError(

@@ -25,22 +25,10 @@ from probgraph.distributions.special import log1p_over
 from probgraph.engine.ops import elementwise as ew
 
 
-class _ZeroInflated(Distribution):
-    """0 with probability 1 - psi, else a count of `inner`, which may be 0 too."""
+class _OrZero(Distribution):
+    """0 with probability 1 - psi, else a value of `inner`."""
 
     inner: Distribution
-
-    def density(self, x):
-        extra = ew.logaddexp(ew.log1p(-self.psi), ew.log(self.psi) + self.inner.density(ew.zeros_like(x)))
-        return ew.switch(x > 0.5, ew.log(self.psi) + self.inner.density(x), extra)
-
-    def cumulative(self, x):
-        above = self.survival(x)
-        below = ew.logaddexp(ew.log1p(-self.psi), ew.log(self.psi) + self.inner.cumulative(x))
-        return ew.switch(above < -1.0, ew.log1mexp(ew.minimum(above, -1.0)), below)
-
-    def survival(self, x):
-        return ew.log(self.psi) + self.inner.survival(x)
 
     def draw(self, rng, size, psi, **inner):
         return np.where(rng.random(size) < psi, self.inner.draw(rng, size, **inner), 0)
@@ -54,6 +42,22 @@ class _ZeroInflated(Distribution):
 
     def point(self):
         return self.inner.point()
+
+
+class _ZeroInflated(_OrZero):
+    """0 with probability 1 - psi, else a count of `inner`, which may be 0 too."""
+
+    def density(self, x):
+        extra = ew.logaddexp(ew.log1p(-self.psi), ew.log(self.psi) + self.inner.density(ew.zeros_like(x)))
+        return ew.switch(x > 0.5, ew.log(self.psi) + self.inner.density(x), extra)
+
+    def cumulative(self, x):
+        above = self.survival(x)
+        below = ew.logaddexp(ew.log1p(-self.psi), ew.log(self.psi) + self.inner.cumulative(x))
+        return ew.switch(above < -1.0, ew.log1mexp(ew.minimum(above, -1.0)), below)
+
+    def survival(self, x):
+        return ew.log(self.psi) + self.inner.survival(x)
 
 
 class ZeroInflatedPoisson(_ZeroInflated):
@@ -199,10 +203,9 @@ class HurdleNegativeBinomial(_Hurdle):
         return 1 + rng.poisson(rate * np.maximum(1.0 - first, 0.0))
 
 
-class _ContinuousHurdle(Distribution):
+class _ContinuousHurdle(_OrZero):
     """0 with probability 1 - psi, else a positive number of `inner`."""
 
-    inner: Distribution
     support = nonnegative
     atoms = True
 
@@ -220,19 +223,6 @@ class _ContinuousHurdle(Distribution):
     def survival(self, x):
         positive_x = ew.switch(x > 0.0, x, 1.0)
         return ew.log(self.psi) + ew.switch(x > 0.0, self.inner.survival(positive_x), 0.0)
-
-    def draw(self, rng, size, psi, **inner):
-        return np.where(rng.random(size) < psi, self.inner.draw(rng, size, **inner), 0.0)
-
-    def mean(self):
-        return self.psi * self.inner.mean()
-
-    def variance(self):
-        mean = self.inner.mean()
-        return self.psi * (self.inner.variance() + (1.0 - self.psi) * ew.sqr(mean))
-
-    def point(self):
-        return self.inner.point()
 
 
 class HurdleGamma(_ContinuousHurdle):

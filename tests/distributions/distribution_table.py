@@ -25,7 +25,7 @@ COMBINATORS = (
     "truncated",
     "censored",
     "custom",
-    "sequences",
+    "series",
     "random_walks",
     "autoregressions",
 )

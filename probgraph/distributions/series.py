@@ -12,7 +12,7 @@ from probgraph.distributions.base import Distribution, Lengths
 from probgraph.distributions.components import component
 
 
-class Sequence(Distribution):
+class Series(Distribution):
     """Series in time. Time is the first axis of the event: (steps + first, ...).
 
     `steps` says how many steps there are; if not given, `shape`, `dims` or `observed` do.
