@@ -51,14 +51,24 @@ class Model:
     Inside `with Model() as model:` distributions, `Data`, `Deterministic` and `Potential` join it. `coords` maps
     each dim to its labels; `dims` on a variable names its axes, and so its shape.
 
+    A model made inside of another one is a part of it: its variables join both, in the outer one under
+    `name::variable`. `model` says which the outer one is, if not the open one; None makes it stand alone.
+
     >>> with Model(coords={"school": ["A", "B"]}) as model:
     ...     theta = Normal("theta", 0, 1, dims="school")
     >>> model["theta"].type.shape
     (2,)
     """
 
-    def __init__(self, *, coords: Mapping[str, Any] | None = None) -> None:
-        self.coordinates = Coordinates(coords)
+    def __init__(
+        self, name: str = "", coords: Mapping[str, Any] | None = None, *, model: Model | None = UNSET
+    ) -> None:
+        if not isinstance(name, str) or "::" in name:
+            raise ValueError(f"Model: name is a str without '::', got {name!r}")
+        stack = open_models.get()
+        self.parent: Model | None = (stack[-1] if stack else None) if model is UNSET else model
+        self.name = name if self.parent is None else self.parent.name_for(name) if name else self.parent.name
+        self.coordinates = Coordinates() if self.parent is None else self.parent.coordinates
         self.named_vars: dict[str, Variable] = {}
         self.named_vars_to_dims: dict[str, tuple[str | None, ...]] = {}
         self.free: list[FreeVariable] = []
@@ -70,6 +80,7 @@ class Model:
         self.marginals: list[FreeVariable] = []
         self.behind_marginals: list[Variable] = []
         self._tokens: list[Token[tuple[Any, ...]]] = []
+        self.add_coords(coords or {})
 
     # The stack of open models -------------------------------------------------------------------------
 
@@ -98,6 +109,10 @@ class Model:
         A free one is walked over R^n by the distribution's own transform, and `transform` on top of it; with
         default_transform=None by `transform` alone, with another by that one instead.
         """
+        if self.parent is not None:
+            given = {"observed": observed, "dims": dims, "initval": initval}
+            given |= {"transform": transform, "default_transform": default_transform}
+            return self._joining(lambda outer: outer.register(self.name_for(name), distribution, **given))
         self._refuse_taken(name)
         names = self.coordinates.normalized(name, dims)
         if observed is not None:
@@ -114,6 +129,32 @@ class Model:
         free = free_variable(name, distribution, shape, initval, transform, default_transform)
         self.free.append(free)
         return self._name(free.variable, names)
+
+    # Parts of other models ----------------------------------------------------------------------------
+
+    def name_for(self, name: str) -> str:
+        """What a variable of this part is called in the whole: with the prefix `name::`."""
+        prefix = f"{self.name}::" if self.name else ""
+        return name if name.startswith(prefix) else prefix + name
+
+    def name_of(self, name: str) -> str:
+        """A variable's name without this part's prefix."""
+        return name.removeprefix(f"{self.name}::") if self.name else name
+
+    def _joining(self, join: Callable[[Model], Any]) -> Any:
+        """What joins the outer model is this one's too."""
+        outer = self.parent
+        assert outer is not None
+        counts = {kind: len(getattr(outer, kind)) for kind in _KINDS}
+        known = set(outer.named_vars)
+        result = join(outer)
+        for kind, count in counts.items():
+            getattr(self, kind).extend(getattr(outer, kind)[count:])
+        for name in outer.named_vars.keys() - known:
+            self.named_vars[name] = outer.named_vars[name]
+            if name in outer.named_vars_to_dims:
+                self.named_vars_to_dims[name] = outer.named_vars_to_dims[name]
+        return result
 
     def _impute(
         self,
@@ -175,6 +216,9 @@ class Model:
     ) -> DataVariable:
         """Take in data; see `Data`."""
         name = variable.name or ""
+        if self.parent is not None:
+            variable.name = self.name_for(name)
+            return self._joining(lambda outer: outer.add_data(variable, dims, coords))
         self._refuse_taken(name)
         for dim, labels in (coords or {}).items():
             self.coordinates.add(dim, labels)
@@ -190,6 +234,8 @@ class Model:
 
     def add_deterministic(self, name: str, variable: Variable, dims: Dims = None) -> Variable:
         """Take in a value to be kept with the draws; see `Deterministic`."""
+        if self.parent is not None:
+            return self._joining(lambda outer: outer.add_deterministic(self.name_for(name), variable, dims))
         variable = self._named(name, variable)
         names = self.coordinates.normalized(name, dims)
         self.coordinates.check(name, names, variable.type.shape)
@@ -198,6 +244,8 @@ class Model:
 
     def add_potential(self, name: str, variable: Variable, dims: Dims = None) -> Variable:
         """Take in a term of the log density; see `Potential`."""
+        if self.parent is not None:
+            return self._joining(lambda outer: outer.add_potential(self.name_for(name), variable, dims))
         variable = self._named(name, variable)
         names = self.coordinates.normalized(name, dims)
         self.coordinates.check(name, names, variable.type.shape)
@@ -287,13 +335,13 @@ class Model:
 
     def __getitem__(self, name: str) -> Variable:
         try:
-            return self.named_vars[name]
+            return self.named_vars[name if name in self.named_vars else self.name_for(name)]
         except KeyError:
             known = ", ".join(self.named_vars) or "none"
             raise KeyError(f"the model has no variable {name!r}; it has {known}") from None
 
     def __contains__(self, name: str) -> bool:
-        return name in self.named_vars
+        return name in self.named_vars or self.name_for(name) in self.named_vars
 
     @property
     def free_RVs(self) -> list[RandomVariable]:
@@ -479,6 +527,10 @@ class Model:
         dims = self.named_vars_to_dims.get(variable.name or "")
         shape = variable.type.shape
         return f" [{', '.join(map(str, dims))}]" if dims else f" {list(shape)}" if shape else ""
+
+
+#: the lists that a variable may join
+_KINDS = ("free", "observed", "deterministics", "potentials", "data_vars")
 
 
 def _added(terms: Sequence[Variable]) -> Variable:

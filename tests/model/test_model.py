@@ -195,7 +195,7 @@ def test_models_nest_and_close_after_an_error():
             raise RuntimeError
         pg.Normal("y")
         assert pg.modelcontext() is outer
-    assert list(outer.named_vars) == ["y"] and list(inner.named_vars) == ["x"]
+    assert list(outer.named_vars) == ["x", "y"] and list(inner.named_vars) == ["x"]
     with pytest.raises(TypeError, match="No model on context stack"):
         pg.modelcontext()
 
