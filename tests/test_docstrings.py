@@ -47,6 +47,7 @@ MODULES = [
     "probgraph.map",
     "probgraph.minimizing",
     "probgraph.marginal",
+    "probgraph.model.checks",
     "probgraph.model.data",
     "probgraph.model.deterministic",
     "probgraph.model.model",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,13 +14,126 @@ from probgraph.engine.rewrite import run_passes
 from probgraph.engine.rules import FAST_RUN
 from probgraph.engine.run_graph import numpy_function
 from probgraph.model.layout import Layout
+from probgraph.model.log_density import log_density
 from probgraph.model.model import Model
+from probgraph.samplers import LogDensity
 
 
 def term_values(model: Model, point: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Each term of the log density at a point (by names of value variables), element by element."""
-    terms = model.terms()
-    return dict(zip(terms, _values(model, point, list(terms.values())), strict=True))
+    """Each term of the log density at a point (by names of value variables), element by element.
+
+    nan where a matrix has no Cholesky factor.
+    """
+    return {name: _term(model, point, term)[0] for name, term in model.terms().items()}
+
+
+def _term(model: Model, point: Mapping[str, np.ndarray], term: Variable) -> tuple[np.ndarray, str]:
+    """A term's values, and what was raised instead of them."""
+    try:
+        return _values(model, point, [term])[0], ""
+    except np.linalg.LinAlgError as error:
+        shape = tuple(1 if n is None else n for n in term.type.shape)
+        return np.full(shape, np.nan), str(error)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `model.check()` found. True where nothing is wrong; its text is for people.
+
+    `terms` are the terms of the log density at `point`, the lowest first; `logp` is their sum with the Jacobians,
+    `gradient` by the value variables, and `gradient_error` how far that is at most from differences, relative to the
+    larger of 1 and their size.
+    """
+
+    point: dict[str, np.ndarray]
+    shapes: dict[str, tuple[int | None, ...]]
+    terms: dict[str, float]
+    logp: float
+    gradient: np.ndarray
+    gradient_error: float
+    problems: list[str]
+
+    def __bool__(self) -> bool:
+        return not self.problems
+
+    def __repr__(self) -> str:
+        width = max(map(len, self.terms), default=4)
+        lines = [
+            f"  {name:<{width}}  {value:12.6g}  {self.shapes.get(name, ())}"
+            for name, value in self.terms.items()
+        ]
+        head = f"log density {self.logp:.6g} at the start"
+        if np.isfinite(self.gradient_error):
+            head += f"; the gradient is within {self.gradient_error:.1g} of differences"
+        said = self.problems or ["nothing is wrong at the start"]
+        return "\n".join([head, f"  {'term':<{width}}  {'value':>12}  shape", *lines, *said])
+
+
+#: a gradient that is farther than this from differences is wrong
+WRONG_GRADIENT = 1e-3
+
+
+def check(self: Model, point: Mapping[str, np.ndarray] | None = None) -> Report:
+    """A look at the model before sampling, at its start or at a point by names of value variables.
+
+    Each term's value, the lowest first; whether the log density and its gradient are finite, with the variable, element
+    and parameters that are to blame if not; the gradient against differences. Discrete unknowns have no gradient: they
+    are summed out first, as `sample` does.
+
+    >>> with Model() as model:
+    ...     x = Normal("x", 0.0, 1.0)
+    >>> bool(model.check())
+    True
+    """
+    at = dict(self.initial_point() if point is None else point)
+    discrete = [f.name for f in self.free if f.variable.distribution.discrete]
+    model = self.marginalized(discrete) if discrete else self
+    needed = [f.value.name or "" for f in model.free]
+    for name in needed:
+        if name not in at:
+            raise KeyError(f"check: the point has no {name!r}; it needs {', '.join(needed)}")
+    at = {name: np.asarray(v, dtype="float64") for name, v in at.items() if name in needed}
+    values = {name: float(np.sum(v)) for name, v in term_values(model, at).items()}
+    terms = dict(sorted(values.items(), key=lambda item: (np.isfinite(item[1]), item[1])))
+    density, layout = log_density(model)
+    q = layout.vector(at)
+    logp, gradient = density(q)
+    problems, error = [], np.nan
+    if not (np.isfinite(logp) and np.isfinite(gradient).all()):
+        problems.append(explanation(model, at, gradient))
+    else:
+        slopes = np.array([_slope(density, q, k) for k in range(len(q))])
+        errors = np.abs(slopes - gradient) / np.maximum(np.abs(slopes), 1.0)
+        error = float(np.nanmax(errors, initial=0.0))
+        if error > WRONG_GRADIENT:
+            k = int(np.nanargmax(errors))
+            slot = next(s for s in layout.slots if s.start <= k < s.stop)
+            problems.append(
+                f"the gradient by {slot.name} is {gradient[k]:.6g} at element {k - slot.start}, differences give"
+                f" {slopes[k]:.6g}: an operation of your own may have a wrong gradient, or the density has a corner there"
+            )
+    shapes = {f.name: f.variable.type.shape for f in model.free} | {
+        o.name: o.array.shape for o in model.observed
+    }
+    return Report(at, shapes, terms, float(logp), gradient, error, problems)
+
+
+def _slope(density: LogDensity, q: np.ndarray, k: int) -> float:
+    step = np.zeros_like(q)
+    step[k] = 6e-6 * max(1.0, abs(q[k]))
+    return (density(q + step)[0] - density(q - step)[0]) / (2 * step[k])
+
+
+def debug(self: Model, point: Mapping[str, np.ndarray] | None = None, verbose: bool = False) -> None:
+    """Prints each term's value at the start, or at a point, and what is wrong with those that are not finite.
+
+    `verbose` is taken for the sake of scripts written for PyMC.
+    """
+    print(explanation(self, self.initial_point() if point is None else point))
+
+
+# A model's own methods, which stand on a floor above it: they read it from outside.
+Model.check, Model.debug = check, debug  # type: ignore[attr-defined]
 
 
 def explanation(model: Model, point: Mapping[str, np.ndarray], gradient: np.ndarray | None = None) -> str:
@@ -34,7 +148,10 @@ def explanation(model: Model, point: Mapping[str, np.ndarray], gradient: np.ndar
         with np.errstate(all="ignore"):
             line = f"  {name:<{width}}  {np.sum(elements):.6g}"
         bad = np.argwhere(~np.isfinite(elements))
-        if len(bad):
+        failed = _term(model, point, model.terms()[name])[1] if len(bad) else ""
+        if failed:
+            line += f": {failed}"
+        elif len(bad):
             index = tuple(int(i) for i in bad[0])
             line += _where(index, len(bad), elements.size)
             if name in distributions:
