@@ -75,17 +75,18 @@ def numpy_run(graph: FunctionGraph, compute: Callable[[Sequence[Any]], list[Any]
 
 
 def c_or_numpy(
-    graph: FunctionGraph, compile: Callable[[FunctionGraph], CompiledGraph] = CompiledGraph
+    graph: FunctionGraph, compile: Callable[[FunctionGraph], CompiledGraph] | None = None
 ) -> tuple[Run, str, CompiledGraph | None]:
     """The graph compiled to C; in NumPy where there is no compiler, or an op has no C. Says which, and why.
 
-    Around what Python runs (random draws, choices) its parts are compiled, each by itself.
+    Around what Python runs (random draws, choices) its parts are compiled, each by itself; `compile` is another way to
+    do that.
     """
     try:
         graph = with_cheap_choices_selected(graph)
         if any(is_hosted(node) for node in graph.toposort()):
             return _in_stages(graph, compile)
-        compiled = compile(graph)
+        compiled = (compile or CompiledGraph)(graph)
     except NoCompilerError as error:
         warn_without_compiler(error, "functions run in NumPy, which is slow.")
         return numpy_run(graph), f"NumPy, because no C compiler was found: {error}", None
@@ -95,7 +96,7 @@ def c_or_numpy(
 
 
 def _in_stages(
-    graph: FunctionGraph, compile: Callable[[FunctionGraph], CompiledGraph]
+    graph: FunctionGraph, compile: Callable[[FunctionGraph], CompiledGraph] | None
 ) -> tuple[Run, str, CompiledGraph | None]:
     reasons: list[str] = []
 

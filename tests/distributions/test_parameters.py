@@ -74,7 +74,7 @@ def vector(name="v", length=None):
         (
             lambda: Normal.dist([0, 1], shape=3),
             ValueError,
-            r"mu has shape \(2\), which does not broadcast to \(3,\)",
+            r"mu has shape \(2,\), which does not broadcast to \(3,\)",
         ),
         (lambda: Normal.dist([0, 1], [1, 2, 3]), ValueError, "do not broadcast"),
         (lambda: Normal(0, 1), TypeError, r"a variable's name comes first, got 0.*Normal.dist\(...\)"),
