@@ -64,7 +64,7 @@ def test_examples_run(name):
         mu = pg.Normal("mu")
         pg.Deterministic("twice", 2 * mu)
         pg.Normal("y", mu, 1, observed=[1.0])
-        names |= {"model": model, "idata": pg.sample(5, tune=5, chains=1, random_seed=1, progressbar=False)}
+        names |= {"model": model, "idata": pg.sample(40, tune=20, chains=1, random_seed=1, progressbar=False)}
     finder = doctest.DocTestFinder(exclude_empty=True)
     tests = [t for t in finder.find(module, globs=names | vars(module)) if t.examples]
     assert tests, name
