@@ -68,6 +68,43 @@ static inline float _Complex pg_csgnf(float _Complex z) {
 }
 """
 
+_COMPLEX_DOUBLE = {
+    "exp2": r"""
+static inline double _Complex pg_cexp2(double _Complex z) { return __builtin_cexp(z * 0.69314718055994530942); }
+""",
+    "log2": r"""
+static inline double _Complex pg_clog2(double _Complex z) { return __builtin_clog(z) * 1.44269504088896340736; }
+""",
+    "log10": r"""
+static inline double _Complex pg_clog10(double _Complex z) { return __builtin_clog(z) * 0.43429448190325182765; }
+""",
+    "expm1": r"""
+static inline double _Complex pg_cexpm1(double _Complex z) {
+    const double x = __builtin_creal(z), y = __builtin_cimag(z), half = __builtin_sin(0.5 * y);
+    return __builtin_complex(__builtin_expm1(x) * __builtin_cos(y) - 2 * half * half, __builtin_exp(x) * __builtin_sin(y));
+}
+""",
+    "log1p": r"""
+/* log |1 + z| is half of log1p(2 x + x^2 + y^2), a sum in which x < 0 cancels: it is taken in twice the digits. */
+static inline double _Complex pg_clog1p(double _Complex z) {
+    const double x = __builtin_creal(z), y = __builtin_cimag(z), angle = __builtin_atan2(y, 1 + x);
+    if (!(__builtin_fabs(x) < 1e100 && __builtin_fabs(y) < 1e100))
+        return __builtin_complex(__builtin_creal(__builtin_clog(1 + z)), angle);
+    const double xx = x * x, yy = y * y;
+    const double rest = __builtin_fma(x, x, -xx) + __builtin_fma(y, y, -yy);
+    const double a = 2 * x + yy, ea = __builtin_fabs(2 * x) > yy ? yy - (a - 2 * x) : 2 * x - (a - yy);
+    const double b = a + xx, eb = __builtin_fabs(a) > xx ? xx - (b - a) : a - (b - xx);
+    return __builtin_complex(0.5 * __builtin_log1p(b + (ea + eb + rest)), angle);
+}
+""",
+}
+#: functions of complex numbers that libm lacks, by the name of their operation
+COMPLEX = {
+    name: text
+    + f"static inline float _Complex pg_c{name}f(float _Complex z) {{ return (float _Complex)pg_c{name}(z); }}\n"
+    for name, text in _COMPLEX_DOUBLE.items()
+}
+
 DIGAMMA = r"""
 /* Recurrence up to 10, then the asymptotic series (Abramowitz & Stegun 6.3.18); reflection below 0. The
    series about the positive root 1.4616... keeps its neighbourhood exact. */

@@ -40,7 +40,9 @@ from probgraph.engine.ops.cholesky import CholeskyGradient, cholesky
 from probgraph.engine.ops.elementwise import Elementwise
 from probgraph.engine.ops.lu import lu
 from probgraph.engine.ops.matrix_functions import expm
+from probgraph.engine.ops.pivots import lu_factor, lu_solve
 from probgraph.engine.ops.qr import qr
+from probgraph.engine.ops.schur import schur
 from probgraph.engine.scanning import scan
 from probgraph.engine.types import TensorType
 from tests.engine.op_cases import TRUTH, Case, accepts
@@ -218,6 +220,9 @@ ARRAYS: dict[str, list[Case]] = {
         ),
         Case("qr", lambda a: qr(a)[1] ** 2, lambda a: np.linalg.qr(a)[1] ** 2, (Q,)),
         Case("expm", expm, scipy.linalg.expm, (Q,)),
+        Case("lu_factor", lambda a: lu_factor(a)[0], lambda a: scipy.linalg.lu_factor(a)[0], (Q,)),
+        Case("lu_solve", lambda a, v: lu_solve(lu_factor(a), v), np.linalg.solve, (Q, V)),
+        Case("schur", lambda a: schur(a)[0], lambda a: scipy.linalg.schur(a)[0], (Q,)),
         Case("lu", lambda a: lu(a)[2], lambda a: scipy.linalg.lu(a)[2], (Q,)),
         Case("pinv", singular.pinv, np.linalg.pinv, (M,)),
         Case(

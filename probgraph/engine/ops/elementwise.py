@@ -389,10 +389,21 @@ abs = Elementwise(
     },
     dtype=_magnitude,
 )
+
+
+def _sign_flow(g: Variable, y: Variable, x: Variable) -> tuple[Variable, ...]:
+    """A step function of real numbers; of complex ones z / |z|, which turns with z."""
+    if x.dtype not in COMPLEX:
+        return _zeros(x)
+    length = abs(x)
+    across = g - y * real(conj(g) * y)
+    return (switch(eq(length, 0), zeros_like(y), across / switch(eq(length, 0), ones_like(length), length)),)
+
+
 sgn = Elementwise(
     "sgn",
     numpy=np.sign,
-    vjp=_no_flow,
+    vjp=_sign_flow,
     c={
         "f": "({0} != {0} ? {0} : ({t})(({0} > 0) - ({0} < 0)))",
         "i": "(({0} > 0) - ({0} < 0))",
@@ -472,21 +483,35 @@ def ones_like(x: Variable, dtype: str | None = None) -> Variable:
 def _libm(
     name: str, vjp: Callable[..., Any], numpy: Callable[..., Any], complex_too: bool = False
 ) -> Elementwise:
-    """A function that libm has under the name that NumPy or Theano gives it."""
+    """A function that libm has under the name that NumPy or Theano gives it; of complex numbers, if not libm then
+    `special_c`."""
     real_name = name.replace("arc", "a")
     c = {"f": f"{real_name}{{f}}({{0}})"}
+    own = special_c.COMPLEX.get(name, "")
     if complex_too:
-        c["c"] = f"c{real_name}{{f}}({{0}})"
-    return Elementwise(name, numpy=numpy, vjp=vjp, c=c, dtype=_floating if complex_too else real_floating)
+        c["c"] = f"{'pg_' if own else ''}c{real_name}{{f}}({{0}})"
+    return Elementwise(
+        name,
+        numpy=numpy,
+        vjp=vjp,
+        c=c,
+        support=(own,) if own else (),
+        dtype=_floating if complex_too else real_floating,
+    )
+
+
+def _log1p(x: np.ndarray) -> np.ndarray:
+    """NumPy's loses the digits of small complex numbers, SciPy's does not."""
+    return SCIPY.log1p(x) if x.dtype.kind == "c" else np.log1p(x)
 
 
 exp = _libm("exp", lambda g, y, x: (g * conj(y),), np.exp, complex_too=True)
 log = _libm("log", lambda g, y, x: (g / conj(x),), np.log, complex_too=True)
-exp2 = _libm("exp2", lambda g, y, x: (g * y * np.log(2.0),), np.exp2)
-expm1 = _libm("expm1", lambda g, y, x: (g * exp(x),), np.expm1)
-log1p = _libm("log1p", lambda g, y, x: (g / (1 + x),), np.log1p)
-log2 = _libm("log2", lambda g, y, x: (g / (x * np.log(2.0)),), np.log2)
-log10 = _libm("log10", lambda g, y, x: (g / (x * np.log(10.0)),), np.log10)
+exp2 = _libm("exp2", lambda g, y, x: (g * conj(y) * np.log(2.0),), np.exp2, complex_too=True)
+expm1 = _libm("expm1", lambda g, y, x: (g * conj(exp(x)),), np.expm1, complex_too=True)
+log1p = _libm("log1p", lambda g, y, x: (g / conj(1 + x),), _log1p, complex_too=True)
+log2 = _libm("log2", lambda g, y, x: (g / conj(x * np.log(2.0)),), np.log2, complex_too=True)
+log10 = _libm("log10", lambda g, y, x: (g / conj(x * np.log(10.0)),), np.log10, complex_too=True)
 
 sigmoid = Elementwise(
     "sigmoid",

@@ -24,6 +24,7 @@ from probgraph.engine.ops.diagonals import (
 from probgraph.engine.ops.einsum import einsum
 from probgraph.engine.ops.lu import LU, lu
 from probgraph.engine.ops.matrix_functions import Expm, expm, matrix_power, norm, tensorinv, tensorsolve
+from probgraph.engine.ops.pivots import lu_factor, lu_solve, pivot_to_permutation
 from probgraph.engine.ops.products import (
     Contraction,
     Dot,
@@ -40,6 +41,7 @@ from probgraph.engine.ops.products import (
     vecmat,
 )
 from probgraph.engine.ops.qr import QR, qr
+from probgraph.engine.ops.schur import Schur, qz, schur
 from probgraph.engine.ops.singular_values import SVD, PseudoInverse, lstsq, matrix_rank, pinv, svd
 from probgraph.engine.ops.solves import (
     Determinant,
@@ -95,6 +97,11 @@ NUMPY_NAMES = [
     "expm",
     "logdet",
     "lu",
+    "lu_factor",
+    "lu_solve",
+    "pivot_to_permutation",
+    "qz",
+    "schur",
     "solve_triangular",
 ]
 THEANO_NUMPY_NAMES = [
@@ -128,6 +135,11 @@ THEANO_SCIPY_NAMES = [
     "expm",
     "kron",
     "lu",
+    "lu_factor",
+    "lu_solve",
+    "pivot_to_permutation",
+    "qz",
+    "schur",
     "solve",
     "solve_lower_triangular",
     "solve_symmetric",

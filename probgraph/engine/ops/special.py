@@ -74,7 +74,7 @@ def _gamma_density(a: Variable, x: Variable) -> Variable:
 gammainc_da = Elementwise(
     "gammainc_da",
     numpy=incomplete.gammainc_da,
-    vjp=None,
+    vjp=lambda g, y, a, x: (_unknown("gammainc_da", 0, a), g * _gamma_density(a, x) * (log(x) - psi(a))),
     c="({t})pg_gammainc_da({0}, {1})",
     support=(special_c.DIGAMMA, special_c.LGAMMA, *incomplete_c.GAMMA),
     dtype=real_floating,
@@ -163,10 +163,14 @@ def _beta_density(a: Variable, b: Variable, x: Variable) -> Variable:
 
 
 def _beta_slope(name: str, meaning: Callable[..., Any], second: int) -> Elementwise:
+    def vjp(g: Variable, y: Variable, a: Variable, b: Variable, x: Variable) -> Flows:
+        score = (log1p(-x) - psi(b) if second else log(x) - psi(a)) + psi(a + b)
+        return _unknown(name, 0, a), _unknown(name, 1, b), g * _beta_density(a, b, x) * score
+
     return Elementwise(
         name,
         numpy=meaning,
-        vjp=None,
+        vjp=vjp,
         c=f"({{t}})pg_betainc_slope({{0}}, {{1}}, {{2}}, {second})",
         support=(special_c.DIGAMMA, special_c.LGAMMA, *incomplete_c.BETA),
         dtype=real_floating,
@@ -231,17 +235,40 @@ def _bessel(name: str, by_x: Callable[..., Variable]) -> Elementwise:
     return _scipy(name, lambda g, y, v, x: (_unknown(name, 0, v), g * by_x(y, v, x)), 2)
 
 
+#: terms of the series for large arguments, enough for 16 digits from there on
+_TERMS = 14
+_FAR = 50.0
+
+
+def _scaled_slope(v: Any, x: Variable, near: Variable, sign: int) -> Variable:
+    """The derivative of exp(-x) I_v(x) (sign -1) or exp(x) K_v(x) (sign 1): `near`, a difference of two parts, and far
+    out, where these are nearly the same, that of the asymptotic series (DLMF 10.40.1 and 10.40.2)."""
+    mu = 4 * v * v
+    start = _FAR + mu / 2
+    far = ew.maximum(x, start)
+    term, total = ew.ones_like(far), ew.zeros_like(far)
+    for k in range(_TERMS):
+        total = total - (k + 0.5) * term
+        term = term * (sign * (mu - (2 * k + 1) ** 2) / (8 * (k + 1)) / far)
+    scale = np.sqrt(np.pi / 2) if sign > 0 else 1 / ROOT_2_PI
+    return switch(x > start, scale * total / far / ew.sqrt(far), near)
+
+
 jv = _bessel("jv", lambda y, v, x: (jv(v - 1, x) - jv(v + 1, x)) / 2)
 iv = _bessel("iv", lambda y, v, x: (iv(v - 1, x) + iv(v + 1, x)) / 2)
-ive = _bessel("ive", lambda y, v, x: (ive(v - 1, x) + ive(v + 1, x)) / 2 - sgn(x) * y)
+ive = _bessel(
+    "ive", lambda y, v, x: _scaled_slope(v, x, (ive(v - 1, x) + ive(v + 1, x)) / 2 - sgn(x) * y, -1)
+)
 kv = _bessel("kv", lambda y, v, x: -(kv(v - 1, x) + kv(v + 1, x)) / 2)
-kve = _bessel("kve", lambda y, v, x: y - (kve(v - 1, x) + kve(v + 1, x)) / 2)
+kve = _bessel("kve", lambda y, v, x: _scaled_slope(v, x, y - (kve(v - 1, x) + kve(v + 1, x)) / 2, 1))
 j0 = _scipy("j0", lambda g, y, x: (-g * j1(x),))
 j1 = _scipy("j1", lambda g, y, x: (g * (j0(x) - jv(2.0, x)) / 2,))
 i0 = _scipy("i0", lambda g, y, x: (g * i1(x),))
 i1 = _scipy("i1", lambda g, y, x: (g * (i0(x) + iv(2.0, x)) / 2,))
-i0e = _scipy("i0e", lambda g, y, x: (g * (i1e(x) - sgn(x) * y),))
-i1e = _scipy("i1e", lambda g, y, x: (g * ((i0e(x) + ive(2.0, x)) / 2 - sgn(x) * y),))
+i0e = _scipy("i0e", lambda g, y, x: (g * sgn(x) * _scaled_slope(0.0, abs(x), i1e(abs(x)) - y, -1),))
+i1e = _scipy(
+    "i1e", lambda g, y, x: (g * _scaled_slope(1.0, abs(x), (i0e(x) + ive(2.0, abs(x))) / 2 - abs(y), -1),)
+)
 
 # ------------------------------------------------------------------------------------ hypergeometric
 

@@ -11,7 +11,7 @@ from probgraph.engine.graph import Apply, Variable
 from probgraph.engine.loops import Expr, Kernel
 from probgraph.engine.op import LengthReader
 from probgraph.engine.ops import elementwise as ew
-from probgraph.engine.ops.diagonals import alloc_diag, eye, matrix_transpose, tril, triu
+from probgraph.engine.ops.diagonals import alloc_diag, diagonal, eye, matrix_transpose, tril, triu
 from probgraph.engine.ops.matrices import (
     MatrixKernel,
     check_matrix,
@@ -23,7 +23,8 @@ from probgraph.engine.ops.matrices import (
     syevd,
 )
 from probgraph.engine.ops.products import matmul
-from probgraph.engine.ops.shape import dimshuffle, length
+from probgraph.engine.ops.shape import dimshuffle, join, length
+from probgraph.engine.ops.solves import Solve
 from probgraph.engine.types import TensorType
 
 # ------------------------------------------------------------------------------------ symmetric matrices
@@ -250,10 +251,21 @@ class Eig(MatrixKernel):
         return found
 
     def vjp(self, cotangents: Any, outputs: Any, inputs: Any) -> list[Variable]:
-        raise NotImplementedError(
-            "eig has no gradient: of symmetric matrices eigh and eigvalsh do; the sum and the product of all"
-            " eigenvalues are trace and det"
-        )
+        """Boeddeker et al. (2017), On the computation of complex-valued gradients (arXiv 1701.00392), 4.2.
+
+        Vectors have length 1. Where their phase is free, or eigenvalues are equal, what depends on the choice
+        counts as 0.
+        """
+        (gw, gv), (w, v) = cotangents, outputs
+        vh, rank = ew.conj(matrix_transpose(v)), w.ndim
+        by_vectors = matmul(vh, gv)
+        lengths = ew.real(dimshuffle(diagonal(by_vectors, 0, -2, -1), *range(rank - 1), "x", rank - 1))
+        by_vectors = by_vectors - matmul(vh, v) * lengths
+        gaps = dimshuffle(w, *range(rank - 1), "x", rank - 1) - dimshuffle(w, *range(rank), "x")
+        apart = ew.neq(gaps, 0)
+        weights = ew.switch(apart, by_vectors / ew.conj(ew.switch(apart, gaps, ew.ones_like(gaps))), 0)
+        inner = matmul(alloc_diag(gw) + weights, vh)
+        return [_real_part_of_solution(vh, inner)]
 
     def shapes(self, reader: LengthReader, node: Apply) -> list[tuple[Expr, ...]]:
         *batch, n, m = reader.lengths(node.inputs[0])
@@ -265,10 +277,18 @@ class Eig(MatrixKernel):
         return _EIG[node.inputs[0].dtype], sizes, np.linalg.LinAlgError, _unsolved("eig")
 
 
+def _real_part_of_solution(a: Variable, b: Variable) -> Variable:
+    """The real part of the solution x of a x = b for complex matrices, by real ones of twice the size."""
+    n = length(a, -1)
+    both = join(-1, join(-2, ew.real(a), ew.imag(a)), join(-2, -ew.imag(a), ew.real(a)))
+    return Solve()(both, join(-2, ew.real(b), ew.imag(b)))[..., :n, :]
+
+
 def eig(a: Any) -> list[Variable]:
     """Eigenvalues (..., n) and right eigenvectors (..., n, n) in columns, of real matrices; always complex.
 
-    In no particular order. Raises LinAlgError at the call if a matrix is not finite.
+    In no particular order. The phase of a complex vector is not determined, nor the sign of a real one: a cost that
+    depends on it has no meaningful gradient. Raises LinAlgError at the call if a matrix is not finite.
     """
     (a,) = matrices("eig", a)
     return Eig()(a)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mpmath as mp
 import numpy as np
 import pytest
 
@@ -11,6 +12,11 @@ from probgraph.engine import function, grad
 NAMES = [
     "exp",
     "log",
+    "exp2",
+    "expm1",
+    "log1p",
+    "log2",
+    "log10",
     "sin",
     "cos",
     "tan",
@@ -63,7 +69,49 @@ def test_gradient_of_angle(mode):
     np.testing.assert_array_equal(flat, [0.0, 0.0, 0.0])
 
 
+@pytest.mark.parametrize("mode", ["FAST_COMPILE", None])
+def test_second_gradients_through_the_absolute_value(mode):
+    z = T.zvector("z")
+    first = grad((abs(z) ** 3).sum(), z)
+    second, at_zero = (
+        function([z], [grad((first.real * first.imag).sum(), z), grad(abs(z).sum(), z)], mode=mode)(POINTS),
+        function([z], grad(abs(T.sgn(z)).sum(), z), mode=mode)([0j]),
+    )
+    slope = lambda p: 3 * np.abs(p) * p
+    np.testing.assert_allclose(second[0], _slopes(lambda p: slope(p).real * slope(p).imag, POINTS), rtol=1e-6)
+    np.testing.assert_array_equal(at_zero, [0])
+
+
 def test_dtypes_stay():
     z = T.cvector("z")
     got = function([z], [T.tan(z), grad(T.angle(z).sum(), z), T.angle(z)])(POINTS.astype("complex64"))
     assert [str(g.dtype) for g in got] == ["complex64", "complex64", "float32"]
+
+
+@pytest.mark.parametrize("mode", ["FAST_COMPILE", None])
+def test_logarithms_of_nearly_one_keep_their_digits(mode):
+    z = T.zvector("z")
+    points = np.array(
+        [1e-8 + 1e-9j, -1e-10 + 1e-5j, -0.5 + np.sqrt(0.75) * 1j, 1e-300, -0.3 + 0.7j, 1e200 + 1j]
+    )
+    log1p, expm1 = function([z], [T.log1p(z), T.expm1(z)], mode=mode)(points)
+    with mp.workdps(40):
+        truth = np.array([complex(mp.log1p(mp.mpc(p))) for p in points])
+        less = np.array([complex(mp.expm1(mp.mpc(p))) for p in points[:-1]])
+    digits = 1e-15 if mode is None else 1e-14  # SciPy's own
+    np.testing.assert_allclose(log1p.real, truth.real, rtol=digits)
+    np.testing.assert_allclose(log1p.imag, truth.imag, rtol=1e-15)
+    np.testing.assert_allclose(expm1[:-1].imag, less.imag, rtol=1e-15)
+    np.testing.assert_allclose(expm1[:-1].real, less.real, rtol=1e-15)
+
+
+@pytest.mark.parametrize("mode", ["FAST_COMPILE", None])
+def test_logarithms_do_not_undo_exponentials_of_complex_numbers(mode):
+    """log(exp(z)) is z only up to 2 pi i."""
+    z = T.zvector("z")
+    points = np.array([0.5 + 4j, -1 - 9j])
+    outputs = [T.log(T.exp(z)), T.log1p(T.expm1(z)), T.exp(T.log(z)), T.sqrt(z**2), T.expm1(T.log1p(z))]
+    got = function([z], outputs, mode=mode)(points)
+    truth = [np.log(np.exp(points)), np.log(np.exp(points)), points, np.sqrt(points**2), points]
+    for mine, theirs in zip(got, truth, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-12)

@@ -11,7 +11,9 @@ import scipy.linalg
 
 from probgraph.engine.autodiff import grad
 from probgraph.engine.compiled import CompiledGraph
+from probgraph.engine.function import function
 from probgraph.engine.graph import FunctionGraph
+from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops import linalg
 from probgraph.engine.rewrite import run_passes
 from probgraph.engine.rules import DECOMPOSE
@@ -23,6 +25,9 @@ from tests.engine.ops.matrix_cases import all_ways, check_float32, check_lengths
 mT = linalg.matrix_transpose
 A, AS, P, PS = regular(3, 3), regular(2, 3, 3), positive(3, 3) / 3, positive(2, 3, 3) / 3
 WIDE, TALL, WIDES, TALLS = random(2, 4), random(4, 2), random(2, 2, 4), random(2, 4, 2)
+
+#: two of its eigenvalues are complex
+TURNING = np.array([[1.0, -2.0, 0.3], [1.5, 0.7, 0.1], [0.2, -0.4, -1.1]])
 
 
 def turned(x):
@@ -77,6 +82,34 @@ SMOOTH = [
         for a in (WIDE, TALL, A, WIDES, TALLS)
         for k in (0, 1)
     ),
+    Case(
+        "eigenvalues of a real matrix",
+        lambda a: ew.real(linalg.eigvals(a)) ** 2 - ew.imag(linalg.eigvals(a)) ** 2,
+        lambda a: np.real(np.linalg.eigvals(a)) ** 2 - np.imag(np.linalg.eigvals(a)) ** 2,
+        (TURNING,),
+    ),
+    Case(
+        "eigenvectors of a real matrix",
+        lambda a: abs(linalg.eig(a)[1]) ** 2 * ew.real(linalg.eig(a)[0]).dimshuffle("x", 0),
+        lambda a: np.abs(np.linalg.eig(a)[1]) ** 2 * np.real(np.linalg.eig(a)[0]),
+        (TURNING,),
+    ),
+    Case(
+        "LU in one matrix",
+        lambda a: linalg.lu_factor(a)[0],
+        lambda a: scipy.linalg.lu_factor(a)[0],
+        (A[[2, 0, 1]],),
+    ),
+    *(
+        Case(
+            f"solved by LU, trans={trans}, {b.ndim}d",
+            lambda a, b, trans=trans: linalg.lu_solve(linalg.lu_factor(a), b, trans),
+            lambda a, b, trans=trans: np.linalg.solve(a.swapaxes(-1, -2) if trans else a, b),
+            (a, b),
+        )
+        for trans in (0, 1)
+        for a, b in ((A[[2, 0, 1]], random(3)), (A[[2, 0, 1]], random(3, 2)), (AS, random(2, 3, 4)))
+    ),
     Case("R alone", lambda a: linalg.qr(a, "r"), lambda a: np.linalg.qr(a, "r"), (TALL,)),
     *(
         Case(
@@ -122,6 +155,22 @@ VALUES = [
         )
         for a in (WIDE, TALL)
         for k in (0, 1, 2)
+    ),
+    *(
+        Case(f"{what} of LU", mine, theirs, (A[[2, 0, 1]],), False)
+        for what, mine, theirs in (
+            ("pivots", lambda a: linalg.lu_factor(a)[1], lambda a: scipy.linalg.lu_factor(a)[1]),
+            (
+                "order",
+                lambda a: linalg.pivot_to_permutation(linalg.lu_factor(a)[1]),
+                lambda a: scipy.linalg.lu(a, p_indices=True)[0].argsort(),
+            ),
+            (
+                "order back",
+                lambda a: linalg.pivot_to_permutation(linalg.lu_factor(a)[1], inverse=True),
+                lambda a: scipy.linalg.lu(a, p_indices=True)[0].astype("int64"),
+            ),
+        )
     ),
     Case("P", lambda a: linalg.lu(a)[0], lambda a: scipy.linalg.lu(a)[0], (A[[2, 0, 1]],), False),
     *(
@@ -321,7 +370,6 @@ def test_empty_and_of_length_one():
 def test_what_is_missing_says_what_to_use():
     a, m = TensorType("float64", (3, 3))("a"), TensorType("float64", (2, 3))("m")
     for message, wrong in (
-        ("eigh and eigvalsh do", lambda: grad(linalg.eigvals(a).real.sum(), a)),
         ("use full_matrices=False", lambda: grad(linalg.svd(m)[0].sum(), m)),
         ("use mode='reduced'", lambda: grad(linalg.qr(m.T, "complete")[0].sum(), m)),
         ("only of square matrices", lambda: grad(linalg.lu(m)[1].sum(), m)),
@@ -348,3 +396,45 @@ def test_errors_say_who_and_what():
     ):
         with pytest.raises(error, match=message):
             wrong()
+
+
+# ------------------------------------------------------------------------------------ Schur forms
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 7])
+@pytest.mark.parametrize("output", ["real", "complex"])
+def test_schur_forms_are_what_their_name_says(n, output):
+    a, b = (TensorType("float64", (None, None, None))(name) for name in "ab")
+    first, second = random(2, n, n), random(2, n, n)
+    t, z, aa, bb, q, z2 = function([a, b], [*linalg.schur(a, output), *linalg.qz(a, b, output)])(
+        first, second
+    )
+    adjoint = lambda m: m.conj().swapaxes(-1, -2)
+    for product, wanted in (
+        (z @ t @ adjoint(z), first),
+        (q @ aa @ adjoint(z2), first),
+        (q @ bb @ adjoint(z2), second),
+        *((adjoint(m) @ m, np.broadcast_to(np.eye(n), m.shape)) for m in (z, q, z2)),
+    ):
+        np.testing.assert_allclose(product, wanted, 1e-12, 1e-12)
+    below = -1 if output == "complex" else -2
+    assert not np.tril(t, below).any() and not np.tril(bb, -1).any() and not np.tril(aa, below).any()
+    assert t.dtype == bb.dtype == ("complex128" if output == "complex" else "float64")
+
+
+def test_what_pivots_and_schur_forms_refuse():
+    a = TensorType("float64", (None, None))("a")
+    with pytest.raises(ValueError, match="a pivot is no row of the matrix"):
+        linalg.pivot_to_permutation(np.array([4, 1])).eval()
+    with pytest.raises(TypeError, match="takes a vector of integers, got"):
+        linalg.pivot_to_permutation(np.array([1.0]))
+    with pytest.raises(ValueError, match="lu_solve: trans is 0 or 1, got 3"):
+        linalg.lu_solve(linalg.lu_factor(a), np.ones(2), trans=3)
+    with pytest.raises(ValueError, match="lu_factor takes a square matrix"):
+        linalg.lu_factor(np.ones((2, 3)))
+    with pytest.raises(ValueError, match="schur: output is 'real' or 'complex', got 'r'"):
+        linalg.schur(a, "r")
+    with pytest.raises(np.linalg.LinAlgError, match="a matrix is not finite"):
+        linalg.schur(a)[0].eval({a: np.array([[np.nan]])})
+    with pytest.raises(NotImplementedError, match="schur and qz have no gradient"):
+        grad(linalg.schur(a)[0].sum(), a)

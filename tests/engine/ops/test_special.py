@@ -250,3 +250,46 @@ def test_the_multivariate_gamma_function():
             mp.loggamma(mp.mpf(7.5) - mp.mpf(j) / 2) for j in range(p)
         )
         assert T.multigammaln(a, p).eval({a: 7.5}) == pytest.approx(float(expected), rel=1e-13)
+
+
+@pytest.mark.parametrize("order", [0.0, 1.0, 2.5, 10.0])
+def test_slopes_of_scaled_bessel_functions_keep_their_digits_far_out(order):
+    """They are differences of nearly equal numbers there."""
+    x = T.dvector("x")
+    points = np.array([0.3, 10.0, 49.0, 51.0, 200.0, 1e4])
+    functions = {T.ive: (mp.besseli, -1), T.kve: (mp.besselk, 1)}
+    for mine, (truth, sign) in functions.items():
+        slopes = function([x], grad(mine(order, x).sum(), x))(points)
+        with mp.workdps(60):
+            exact = [
+                float(mp.diff(lambda q: truth(order, q) * mp.exp(sign * q), mp.mpf(p)))  # noqa: B023
+                for p in points
+            ]
+        np.testing.assert_allclose(slopes, exact, rtol=2e-13)
+    if order < 2:
+        scaled = (T.i0e, T.i1e)[int(order)]
+        there, back = (function([x], grad(scaled(x).sum(), x))(s * points) for s in (1, -1))
+        with mp.workdps(60):
+            exact = [float(mp.diff(lambda q: mp.besseli(order, q) * mp.exp(-q), mp.mpf(p))) for p in points]
+        np.testing.assert_allclose(there, exact, rtol=2e-13)
+        np.testing.assert_array_equal(back, there if order else -there)
+    far = function([x], grad(T.i0e(x).sum(), x))([1e8, 1e15, 1e300])
+    np.testing.assert_allclose(
+        far, -0.5 / np.sqrt(2 * np.pi) * np.array([1e8, 1e15, 1e300]) ** -1.5, rtol=1e-7
+    )
+
+
+def test_mixed_second_derivatives_of_the_incomplete_functions():
+    a, b, x = T.dscalars("a", "b", "x")
+    given = 2.3, 1.7, 0.4
+    by_gamma = function([a, x], grad(grad(T.gammainc(a, x), a), x))(2.3, 0.4)
+    by_beta = function([a, b, x], [grad(grad(T.betainc(a, b, x), v), x) for v in (a, b)])(*given)
+    with mp.workdps(40):
+        exact = [
+            mp.diff(lambda a, x: mp.gammainc(a, 0, x, regularized=True), (2.3, 0.4), (1, 1)),
+            mp.diff(lambda a, b, x: mp.betainc(a, b, 0, x, regularized=True), given, (1, 0, 1)),
+            mp.diff(lambda a, b, x: mp.betainc(a, b, 0, x, regularized=True), given, (0, 1, 1)),
+        ]
+    np.testing.assert_allclose([by_gamma, *by_beta], np.array(exact, float), rtol=1e-12)
+    with pytest.raises(NullTypeGradError, match="gammainc_da"):
+        grad(grad(T.gammainc(a, x), a), a)
