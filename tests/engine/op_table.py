@@ -20,6 +20,7 @@ from probgraph.engine.compiled import CompiledGraph
 from probgraph.engine.function import function
 from probgraph.engine.graph import FunctionGraph, toposort
 from probgraph.engine.loop_op import Scan
+from probgraph.engine.no_gradient import NullTypeGradError
 from probgraph.engine.op import Hosted, Op
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.rewrite import run_passes
@@ -30,7 +31,7 @@ from probgraph.engine.vectorize import vectorize_graph
 from tests.engine.op_cases import ROWS, Case, check_gradient
 from tests.engine.op_table_cases import ARRAYS, elementwise_case
 
-YES, NO, LOOP, PARTS, SENSELESS, WRONG = "✓", "no", "loop", "in parts", "·", "WRONG"
+YES, NO, SOME, LOOP, PARTS, SENSELESS, WRONG = "✓", "no", "by some", "loop", "in parts", "·", "WRONG"
 COLUMNS = ("type rule", "NumPy", "gradient", "second gradient", "C", "batched", "float32", "complex")
 
 _HEAD = """\
@@ -41,7 +42,8 @@ what is printed.
 
 * **type rule**: the declared dtype, rank and lengths are those of the result, with lengths known and unknown.
 * **NumPy**: the meaning agrees with an independent truth: mpmath, NumPy or SciPy.
-* **gradient**, **second gradient**: agree with central differences.
+* **gradient**, **second gradient**: agree with central differences; "by some" means that by one of the arguments there
+  is none, and that asking for it is an error that says so.
 * **C**: compiles, and agrees with that truth; "in parts" means that Python runs it between compiled parts of a graph.
 * **batched**: `vectorize_graph` gives what the operation gives for one element of the batch after another; "loop" means
   that it does so by a loop.
@@ -128,6 +130,8 @@ def _found(check: Callable[[], str | None]) -> str:
         return check() or YES
     except NotImplementedError:
         return NO
+    except NullTypeGradError:
+        return SOME
     except _Senseless:
         return SENSELESS
     except Exception as error:  # whatever it is: the page shows it, and the test of the page refuses it

@@ -222,7 +222,7 @@ ARRAYS: dict[str, list[Case]] = {
         Case("expm", expm, scipy.linalg.expm, (Q,)),
         Case("lu_factor", lambda a: lu_factor(a)[0], lambda a: scipy.linalg.lu_factor(a)[0], (Q,)),
         Case("lu_solve", lambda a, v: lu_solve(lu_factor(a), v), np.linalg.solve, (Q, V)),
-        Case("schur", lambda a: schur(a)[0], lambda a: scipy.linalg.schur(a)[0], (Q,)),
+        Case("schur", lambda a: abs(schur(a)[0]), lambda a: abs(scipy.linalg.schur(a)[0]), (Q,)),
         Case("lu", lambda a: lu(a)[2], lambda a: scipy.linalg.lu(a)[2], (Q,)),
         Case("pinv", singular.pinv, np.linalg.pinv, (M,)),
         Case(
