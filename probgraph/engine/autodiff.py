@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from probgraph.engine.config import config
-from probgraph.engine.graph import Apply, Variable, rebuild, toposort
+from probgraph.engine.graph import Apply, Variable, garbage_kept, rebuild, toposort
 from probgraph.engine.no_gradient import DisconnectedType, NullType, NullTypeGradError
 from probgraph.engine.op import Choice, as_variable
 from probgraph.engine.ops import elementwise as ew
@@ -93,6 +93,7 @@ def grad(
     return tuple(results) if isinstance(wrt, tuple) else results if isinstance(wrt, list) else results[0]
 
 
+@garbage_kept()
 def _gradients(
     cost: Variable | None,
     known: Mapping[Variable, Variable],
