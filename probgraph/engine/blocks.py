@@ -12,6 +12,7 @@ kept in an array of a block's length; what is only loaded is loaded again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from probgraph.engine import loops
@@ -72,17 +73,31 @@ def moves_along(index: Expr, variable: str) -> bool:
             return False
 
 
-def can_be_vector(s: Statement, variable: str) -> bool:
-    """Whether a statement may stand in a loop whose rounds run side by side."""
+def can_be_vector(s: Statement, variable: str, varying: AbstractSet[str] = frozenset()) -> bool:
+    """Whether a statement may stand in a loop whose rounds run side by side, in which the names `varying` change.
+
+    What is read from all over an array could be, but processors take longer for a vector of such loads than for the
+    loads one by one.
+    """
     match s:
         case Let():
-            return True
+            return not any(_is_scattered(e, variable, varying) for e in loops.walk_expr(s.value))
         case Update():
             return s.function.name in ("add", "mul")
         case Store() | Accumulate():
             return moves_along(s.index, variable)
         case _:
             return False
+
+
+def _is_scattered(e: Expr, variable: str, varying: AbstractSet[str]) -> bool:
+    """Whether an expression is a load from a place that changes from round to round, but not by the same step."""
+    if not isinstance(e, Load) or moves_along(e.index, variable):
+        return False
+    return any(
+        isinstance(part, Load) or (isinstance(part, Name) and (part.name == variable or part.name in varying))
+        for part in loops.walk_expr(e.index)
+    )
 
 
 @dataclass
@@ -174,13 +189,14 @@ def _stages(loop: For, place: Expr) -> list[_Stage]:
     short inner loops."""
     stages: list[_Stage] = []
     declared: list[Declare] = []
+    varying = defined_in(loop.body)
     for s in _accumulators_beside_their_loops(loop.body):
         if isinstance(s, Declare):
             declared.append(s)
             continue
         parts = split(s, place)
         # What the rows hand to the long loop would have to be an element for each column.
-        if parts is None or names_read(parts.flat) & _defined_in(loop.body):
+        if parts is None or names_read(parts.flat) & varying:
             pieces = [*declared, s]
         else:
             late = {u.name for u in parts.after.body if isinstance(u, Update)} if parts.after else set()
@@ -189,7 +205,7 @@ def _stages(loop: For, place: Expr) -> list[_Stage]:
             stages.append(_Stage(True, parts.flat, parts))
             pieces = [*(d for d in declared if d.name in late), *([parts.after] if parts.after else [])]
         for piece in pieces:
-            _add(stages, can_be_vector(piece, loop.variable), piece)
+            _add(stages, can_be_vector(piece, loop.variable, varying), piece)
         declared = []
     for piece in declared:
         _add(stages, False, piece)
@@ -202,7 +218,8 @@ def _add(stages: list[_Stage], vector: bool, s: Statement) -> None:
     stages[-1].body.append(s)
 
 
-def _defined_in(body: Sequence[Statement]) -> set[str]:
+def defined_in(body: Sequence[Statement]) -> set[str]:
+    """The names that statements define, but for what is inside of them."""
     return {s.name for s in body if isinstance(s, Let | Declare)}
 
 

@@ -306,6 +306,7 @@ _EQ = ScalarFunction("eq", "({0} == {1})", lambda a, b: a == b)
 _LT = ScalarFunction("lt", "({0} < {1})", lambda a, b: a < b)
 _LE = ScalarFunction("le", "({0} <= {1})", lambda a, b: a <= b)
 _AND = ScalarFunction("and", "({0} && {1})", lambda a, b: bool(a) and bool(b))
+_LOW = ScalarFunction("low bits", "({0} & {1})", lambda a, b: a & b)
 _CHOOSE = ScalarFunction("choose", "({0} ? {1} : {2})", lambda c, a, b: a if c else b)
 
 
@@ -360,6 +361,11 @@ def divide(a: Expr, b: Expr) -> Expr:
 
 def remainder(a: Expr, b: Expr) -> Expr:
     return ZERO if b == ONE else _fold(_MOD, a, b)
+
+
+def low_bits(a: Expr, count: int) -> Expr:
+    """The remainder of a number that is not negative, by a power of two."""
+    return _fold(_LOW, a, integer(count - 1))
 
 
 def minimum(a: Expr, b: Expr) -> Expr:

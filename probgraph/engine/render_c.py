@@ -54,6 +54,7 @@ C_TYPES = {
 }
 _SUFFIX = {"float32": "f", "complex64": "f"}
 _REDUCTION = {"add": "+", "mul": "*"}
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _DEFINED = re.compile(r"\b(\w+)\s*\([^;{}]*\)\s*\{")
 _CALLED = re.compile(r"(?<![\w.])([a-z][a-z0-9_]*)\(")
 #: what a template may call that needs no prototype
@@ -140,11 +141,14 @@ class Renderer:
     ) -> str:
         operand = dtypes[-1]
         template = function.template(operand)
-        self.support.update(dict.fromkeys(function.support))
         self.called.update(dict.fromkeys(function.externals))
         text = template.format(*args, f=_SUFFIX.get(operand, ""), t=C_TYPES[dtype])
-        own = _DEFINED.findall("".join(function.support))  # a function of the user's may have any name
-        for name in _CALLED.findall(template.replace("{f}", _SUFFIX.get(operand, ""))):
+        # A function of the user's may have any name.
+        own = set(_DEFINED.findall(_COMMENT.sub("", "".join(function.support))))
+        names = _CALLED.findall(template.replace("{f}", _SUFFIX.get(operand, "")))
+        if own.intersection(names) or not all(name.startswith("pg_") for name in own):
+            self.support.update(dict.fromkeys(function.support))
+        for name in names:
             known = name.startswith(("pg_", "__builtin")) or name in _BUILT_IN or name in own
             if not known:
                 self._declare(name, len(args), operand, dtype)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from probgraph.engine import loops
-from probgraph.engine.blocks import can_be_vector, in_blocks
+from probgraph.engine.blocks import can_be_vector, defined_in, in_blocks
 from probgraph.engine.columns import Columns
 from probgraph.engine.loops import (
     Accumulate,
@@ -21,6 +21,7 @@ from probgraph.engine.loops import (
     Store,
     Update,
 )
+from probgraph.engine.taking_turns import taking_turns
 
 #: how many rounds a vector loop must at least have, where their number is known
 _FEWEST_ROUNDS = 4
@@ -38,6 +39,7 @@ def tidy(program: Program) -> Program:
             break
     program.body = body
     body = in_blocks(body, Columns(program))
+    body = taking_turns(body, {b.name: b.size for b in program.buffers})
     _mark_vectors(body)
     used = _read_buffers(body) | _written_buffers(body)
     program.buffers = [b for b in program.buffers if b.role != "scratch" or b.name in used]
@@ -126,5 +128,5 @@ def _mark_vectors(body: Sequence[Statement]) -> None:
                 bool(s.body)
                 and not s.serial
                 and not few
-                and all(can_be_vector(inner, s.variable) for inner in s.body)
+                and all(can_be_vector(inner, s.variable, defined_in(s.body)) for inner in s.body)
             )

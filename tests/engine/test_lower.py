@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -9,14 +11,15 @@ import probgraph.engine.operators  # noqa: F401
 from probgraph.engine.autodiff import grad
 from probgraph.engine.compiled import CompiledGraph
 from probgraph.engine.graph import FunctionGraph, Variable
-from probgraph.engine.loops import For, walk_statements
+from probgraph.engine.loops import For, Local, walk_statements
 from probgraph.engine.lower import lower
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops import index, linalg, shape
 from probgraph.engine.run_graph import numpy_function
 from probgraph.engine.run_loops import run
-from probgraph.engine.toolchain import find_compiler
+from probgraph.engine.scanning import scan
+from probgraph.engine.toolchain import find_compiler, vector_functions
 from probgraph.engine.types import TensorType
 
 pytestmark = pytest.mark.skipif(find_compiler() is None, reason="needs a C compiler")
@@ -214,76 +217,52 @@ def test_gathers_and_their_gradients_share_the_sweep():
     assert len(rows) == 1
 
 
-def test_costly_values_needed_in_two_loops_are_stored():
-    weight = ew.exp(V)
-    compiled = agree([V], [weight / weight.sum()], [v])
-    assert compiled.c_text.count("exp(t") == 1
+@pytest.mark.parametrize(
+    ("rows", "groups", "copies"), [(600, 7, 4), (600, 50, 4), (600, 90, 2), (600, 200, 0), (3, 2, 0)]
+)
+@pytest.mark.parametrize("costly", [False, True])
+def test_scattered_sums_take_turns(rows, groups, copies, costly):
+    """Where there are many more rows than groups; sorted, so that all rows of a group come one after the other."""
+    group = np.sort(RNG.integers(groups, size=rows))
+    y = as_variable(RNG.normal(size=rows))
+    a, b = root("a", groups), root("b", groups)
+    mean = a[group] + (ew.exp(b[group]) if costly else b[group] * y)
+    cost = -0.5 * ((y - mean) ** 2).sum()
+    given = [RNG.normal(size=groups), RNG.normal(size=groups)]
+    compiled = agree([a, b], [cost, *grad(cost, [a, b])], given)
+    found = [
+        s.size // groups
+        for s in walk_statements(compiled.program.body)
+        if isinstance(s, Local) and "copies" in s.name
+    ]
+    assert found == [copies] * 2 * bool(copies)
 
 
-def test_what_does_not_change_stays_outside():
-    compiled = agree([V, S], [V * ew.exp(S)], [v, s])
-    body = compiled.program.body
-    inside = [s for f in body if isinstance(f, For) for s in walk_statements(f.body)]
-    assert all("exp" not in str(s) for s in inside)
+def test_sums_that_are_read_on_the_way_take_no_turns():
+    """Each row of a scan reads what the rows before it have added."""
+    group = as_variable(np.sort(RNG.integers(3, size=100)))
+    start = root("start", 3)
+    totals, _ = scan(
+        lambda g, total: index.inc_subtensor(total[g], total.sum()), sequences=group, outputs_info=start
+    )
+    agree([start], [totals[-1]], [np.array([1e-30, 2e-30, -1e-30])])
 
 
-def test_lengths_that_disagree_are_an_error_with_names():
-    compiled = CompiledGraph(FunctionGraph([V, W], [V + W]))
-    with pytest.raises(ValueError, match=r"v and w have lengths 3 and 4"):
-        compiled([np.ones(3), np.ones(4)])
-    np.testing.assert_array_equal(compiled([np.ones(2), np.ones(2)])[0], [2.0, 2.0])
+def test_loads_from_all_over_an_array_are_no_vector_loop():
+    group = RNG.integers(3, size=200)
+    a = root("a", 3)
+    compiled = agree([a], [ew.exp(a[group] * 2).sum()], [RNG.normal(size=3)])
+    loop = next(s for s in compiled.program.body if isinstance(s, For) and s.step > 1)
+    stages = [s for s in loop.body if isinstance(s, For)]
+    assert [s.vector for s in stages] == [False, True]
 
 
-@pytest.mark.parametrize("bad", [3, -4, 10**12])
-def test_an_index_out_of_range_is_an_error(bad):
-    i = root("i", dtype="int64")
-    places = root("places", None, dtype="int64")
-    compiled = CompiledGraph(FunctionGraph([V, i, places], [V[i], V[places]]))
-    with pytest.raises(IndexError, match=f"index {bad} is out of bounds for axis 0 of v with length 3"):
-        compiled([v, np.array(bad), np.array([0])])
-    with pytest.raises(IndexError, match=f"index {bad} is out of bounds"):
-        compiled([v, np.array(0), np.array([0, bad])])
-    a, b = compiled([v, np.array(-1), np.array([-3, 2])])
-    assert a == v[2] and list(b) == [v[0], v[2]]
-
-
-def test_a_matrix_that_is_not_positive_definite_is_an_error():
-    compiled = CompiledGraph(FunctionGraph([M], [linalg.cholesky(M)]))
-    with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
-        compiled([np.array([[1.0, 2.0], [2.0, 1.0]])])
-    with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
-        compiled([np.array([[1.0, 2.0], [2.0, np.nan]])])
-
-
-def test_results_are_fresh_arrays():
-    compiled = CompiledGraph(FunctionGraph([K], [K * 2, K]))
-    first = compiled([k])
-    second = compiled([k + 1])
-    np.testing.assert_array_equal(first[0], k * 2)
-    assert not np.shares_memory(first[0], second[0])
-    assert not np.shares_memory(first[1], k)
-
-
-def test_small_and_large_inputs_of_any_layout():
-    big = RNG.normal(size=(300, 200))
-    agree([M], [M.sum(0), M * 2], [big.T])
-    agree([M], [M.sum(0), M * 2], [np.asfortranarray(big)[::2, ::3]])
-
-
-def test_float32_accumulates_in_float64():
-    x = root("x", None, dtype="float32")
-    many = np.full(100_000, 0.1, "float32")
-    compiled = CompiledGraph(FunctionGraph([x], [x.sum(), (x[:, None] * np.ones((1, 2), "float32")).sum(0)]))
-    total, both = compiled([many])
-    assert total.dtype == both.dtype == np.float32
-    assert total == np.float32(many.sum(dtype="float64"))
-    np.testing.assert_array_equal(both, [total, total])
-
-
-def test_an_op_without_loops_is_named():
-    class Odd(type(shape.Shape()).__mro__[2]):
-        def infer_type(self, x):
-            return [x.type]
-
-    with pytest.raises(NotImplementedError, match="Odd"):
-        lower(FunctionGraph([V], [Odd()(V)]))
+@pytest.mark.parametrize(
+    "name", ["exp", "log", "log1p", "expm1", "exp2", "log2", "log10", "sin", "tanh", "pow"]
+)
+def test_functions_of_whole_vectors_are_declared_as_such(name):
+    if name not in vector_functions():
+        pytest.skip("the compiler has no vector variant of it here")
+    x = V**2.3 if name == "pow" else getattr(ew, name)(V)
+    compiled = agree([V], [x.sum()], [np.abs(v)])
+    assert re.search(rf"simd\W.*double {name}\(", compiled.c_text)
