@@ -12,7 +12,6 @@ from probgraph.engine.autodiff import grad
 from probgraph.engine.compiled import CompiledGraph
 from probgraph.engine.graph import FunctionGraph, Variable
 from probgraph.engine.loops import For, Local, walk_statements
-from probgraph.engine.lower import lower
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops import index, linalg, shape
