@@ -41,16 +41,19 @@ from probgraph.engine.loops import (
 _BLOCK_ELEMENTS, _FEWEST, _MOST = 2048, 8, 64
 
 
-def in_blocks(body: Sequence[Statement], columns: Columns | None = None) -> list[Statement]:
-    """The statements with every loop that gains from it cut into stages.
+def in_blocks(body: Sequence[Statement], columns: Columns | None = None, few: bool = True) -> list[Statement]:
+    """The statements with every loop that gains from it cut into stages; with `few` also loops over a few rows only,
+    where no loop around them is.
 
     Matrices of data that `columns` knows may be laid out anew for that.
     """
     result: list[Statement] = []
     for s in body:
         if isinstance(s, For):
-            s.body = in_blocks(s.body, columns)
-            staged = _staged(s, columns)
+            s.body = in_blocks(s.body, columns, few=False)
+            staged = _staged(s, columns, few)
+            if staged is None and few:
+                s.body = in_blocks(s.body, columns)
             result.append(s if staged is None else staged)
         else:
             result.append(s)
@@ -113,9 +116,8 @@ class _Stage:
     sweep: Sweep | None = None
 
 
-def _staged(loop: For, columns: Columns | None) -> For | None:
-    few = isinstance(loop.stop, Literal) and loop.stop.value < _FEWEST
-    if loop.serial or loop.step != 1 or few:
+def _staged(loop: For, columns: Columns | None, few_too: bool) -> For | None:
+    if loop.serial or loop.step != 1:
         return None
     first, stop = Name(f"{loop.variable}_block"), Name(f"{loop.variable}_stop")
     place = loops.subtract(Name(loop.variable), first)
@@ -125,10 +127,15 @@ def _staged(loop: For, columns: Columns | None) -> For | None:
         or (stage.vector and any(isinstance(s, Let) and cost(s.value) >= COSTLY for s in stage.body))
         for stage in stages
     )
-    sweeps = _sweeps(stages, loop, columns)
+    few = isinstance(loop.stop, Literal) and loop.stop.value < _FEWEST
+    if few and not few_too:
+        return None
+    if few and not any(stage.flat and stage.flat.columns * loop.stop.value >= _FEWEST for stage in stages):
+        return None
+    sweeps = [] if few else _sweeps(stages, loop, columns)
     if len(stages) < 2 or not (costly or sweeps):
         return None
-    rows = _rows(loop)
+    rows = loop.stop.value if few else _rows(loop)
     if columns is not None and sweeps:
         rows = rows_of(sweeps)
         columns.lay(sweeps, rows, loop.stop.value)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from probgraph.engine import loops, toolchain
+from probgraph.engine.ahead import computed_ahead
 from probgraph.engine.externals import address
 from probgraph.engine.graph import FunctionGraph, Variable, garbage_kept, graph_inputs, rebuild
 from probgraph.engine.loops import Literal, Load, Program
@@ -245,7 +246,7 @@ def _closed(
     shared = [v for v in graph_inputs(outputs, stop=roots) if isinstance(v, SharedVariable)]
     fixed = [Variable(TensorType(v.dtype, v.container.value.shape), v.name) for v in shared]
     new = rebuild(outputs, dict(zip(shared, fixed, strict=True)))
-    new = run_passes(only_needed(run_passes(new, FAST_RUN)), DECOMPOSE)
+    new = run_passes(computed_ahead(only_needed(run_passes(new, FAST_RUN))), DECOMPOSE)
     return FunctionGraph([*roots, *fixed], new), shared
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from probgraph.engine.ahead import computed_ahead
 from probgraph.engine.compiled import CompiledGraph
 from probgraph.engine.graph import FunctionGraph, Variable
 from probgraph.engine.needed import only_needed
@@ -55,6 +56,10 @@ def rewritten(graph: FunctionGraph, passes: Sequence[Pass]) -> tuple[FunctionGra
     if any(a is not b for a, b in zip(outputs, needed, strict=True)):
         outputs = needed
         stages.append(Stage("after leaving out what nobody asks of loops", outputs, []))
+    ahead = computed_ahead(outputs) if passes else outputs
+    if any(a is not b for a, b in zip(outputs, ahead, strict=True)):
+        outputs = ahead
+        stages.append(Stage("after computing ahead of loops what needs no state", outputs, []))
     return FunctionGraph(graph.inputs, outputs), stages
 
 

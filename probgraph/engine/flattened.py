@@ -64,10 +64,9 @@ def split(inner: Statement, row: Expr) -> Split | None:
 
     `row` is the row's number in its block.
     """
-    if not isinstance(inner, For) or inner.serial or inner.step != 1 or inner.start != loops.ZERO:
+    if not isinstance(inner, For) or not _is_short(inner):
         return None
-    if not isinstance(inner.stop, Literal) or inner.stop.value > _MOST_COLUMNS:
-        return None
+    inner = _collapsed(inner)
     if inner.stop.value % _WHOLE == 0:
         return None
     if not all(isinstance(s, Let | Store | Update | Accumulate) for s in inner.body):
@@ -92,6 +91,25 @@ def split(inner: Statement, row: Expr) -> Split | None:
     if len(handed_in) + len(handed_on) > _MOST_ARRAYS:
         return None
     return _assembled(inner, row, lets, flat, first, last, handed_in, handed_on, needed_after)
+
+
+def _is_short(loop: For) -> bool:
+    known = isinstance(loop.stop, Literal) and loop.stop.value <= _MOST_COLUMNS
+    return known and not loop.serial and loop.step == 1 and loop.start == loops.ZERO
+
+
+def _collapsed(outer: For) -> For:
+    """Two short loops, of which the outer one has nothing but names beside the inner one, as one; others as they are."""
+    *names, inner = outer.body
+    if not isinstance(inner, For) or not _is_short(inner) or not all(isinstance(s, Let) for s in names):
+        return outer
+    both = loops.multiply(outer.stop, inner.stop)
+    if not 0 < both.value <= _MOST_COLUMNS:
+        return outer
+    place = Name(f"{outer.variable}_{inner.variable}")
+    row = Let(outer.variable, loops.divide(place, inner.stop))
+    column = Let(inner.variable, loops.remainder(place, inner.stop))
+    return For(place.name, both, [row, column, *names, *inner.body])
 
 
 def _assembled(

@@ -17,6 +17,7 @@ from probgraph.engine.rewrite import run_passes
 from probgraph.engine.rules import DECOMPOSE, FAST_RUN
 from probgraph.engine.run_graph import numpy_function
 from probgraph.engine.run_loops import run
+from probgraph.engine.scanning import scan
 
 
 def outputs(x, w):
@@ -49,6 +50,46 @@ def test_the_long_loop_is_there_and_is_a_vector_loop():
     rows = T.logsumexp(x, axis=1)
     program = lower(FunctionGraph([x], run_passes([T.sum(rows)], DECOMPOSE)))
     flat = [s for s in walk_statements(program.body) if isinstance(s, For) and s.variable.endswith("_flat")]
+    assert len(flat) == 1 and flat[0].vector
+
+
+@pytest.mark.parametrize(("rows", "first", "second"), [(100, 3, 3), (1, 3, 3), (5, 2, 7), (70, 1, 5)])
+def test_two_short_loops_are_one(rows, first, second):
+    """Costly values of a small matrix for each row: all of a block's in one loop."""
+    random = np.random.default_rng(3)
+    x, w = T.TensorType("float64", (rows, first))("x"), T.TensorType("float64", (first, second))("w")
+    sums = T.softmax(x[:, :, None] + w, axis=1)
+    outputs = [(sums * x[:, :, None]).sum(), grad((sums * x[:, :, None]).sum(), w)]
+    graph = FunctionGraph([x, w], run_passes(run_passes(outputs, FAST_RUN), DECOMPOSE))
+    at = [random.normal(size=(rows, first)), random.normal(size=(first, second))]
+    compiled = CompiledGraph(graph)
+    expected = numpy_function(graph)(at)
+    for found in (compiled(at), run(compiled.program, at)):
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13)
+    flat = [
+        s
+        for s in walk_statements(compiled.program.body)
+        if isinstance(s, For) and s.variable.endswith("_flat")
+    ]
+    assert (rows < 8 or first == 1) or (flat and all(s.vector for s in flat))
+
+
+def test_a_few_rows_of_a_small_matrix_in_a_loop():
+    """A step of a hidden Markov model: nine exponentials side by side, though there are but three rows."""
+    a, start = T.TensorType("float64", (3, 3))("a"), T.TensorType("float64", (3,))("start")
+    states, _ = scan(lambda h: T.logsumexp(h[:, None] + a, axis=0), outputs_info=start, n_steps=20)
+    graph = FunctionGraph([a, start], run_passes(run_passes([states[-1]], FAST_RUN), DECOMPOSE))
+    at = [np.random.default_rng(4).normal(size=(3, 3)), np.array([0.1, -2.0, -np.inf])]
+    compiled = CompiledGraph(graph)
+    expected = numpy_function(graph)(at)[0]
+    for found in (compiled(at), run(compiled.program, at)):
+        np.testing.assert_allclose(found[0], expected, rtol=1e-12)
+    flat = [
+        s
+        for s in walk_statements(compiled.program.body)
+        if isinstance(s, For) and s.variable.endswith("_flat")
+    ]
     assert len(flat) == 1 and flat[0].vector
 
 

@@ -163,7 +163,10 @@ class Elementwise(Pointwise):
         self.commutes = commutes
         self.infix = infix
         templates = [] if c is None else list(c.values()) if isinstance(c, dict) else [c]
-        self.cost = max((_cost(t) for t in templates), default=20)
+        #: of real numbers, where it is defined for them
+        self.cost = (
+            _cost(c["f"]) if isinstance(c, dict) and "f" in c else max(map(_cost, templates), default=20)
+        )
         self.function = (
             None
             if c is None
