@@ -67,5 +67,6 @@ WORKLOADS = (
         STAN,
         stan_data,
         needs="diamonds",
+        reads="X",
     ),
 )

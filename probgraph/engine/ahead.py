@@ -45,9 +45,8 @@ def _taken_out(op: Scan) -> list[Variable]:
     """The variables of a step that become sequences of their own."""
     sequences = set(op.graph.inputs[: op.sequences])
     fixed = set(op.step_fixed)
-    ahead: dict[
-        Variable, bool
-    ] = {}  # what depends on sequences, and on no state: whether something in it is costly
+    #: what depends on sequences, and on no state: whether something in it is costly
+    ahead: dict[Variable, bool] = {}
     wanted: list[Variable] = []
     for node in op.graph.toposort():
         moving = [v for v in node.inputs if v in sequences or v in ahead]
