@@ -37,6 +37,20 @@ from probgraph.model import (
 from probgraph.predictive import sample_posterior_predictive, sample_prior_predictive
 from probgraph.sampling import sample
 from probgraph.smc import sample_smc
+from probgraph.step_methods import (
+    BinaryGibbsMetropolis,
+    BinaryMetropolis,
+    CategoricalGibbsMetropolis,
+    CauchyProposal,
+    CompoundStep,
+    DEMetropolis,
+    DEMetropolisZ,
+    LaplaceProposal,
+    Metropolis,
+    NormalProposal,
+    Slice,
+    UniformProposal,
+)
 from probgraph.steps import MALA, NUTS, WALNUTS, HamiltonianMC
 
 __all__ = [
@@ -45,13 +59,25 @@ __all__ = [
     "MAP",
     "NUTS",
     "WALNUTS",
+    "BinaryGibbsMetropolis",
+    "BinaryMetropolis",
+    "CategoricalGibbsMetropolis",
+    "CauchyProposal",
+    "CompoundStep",
     "ConstantData",
+    "DEMetropolis",
+    "DEMetropolisZ",
     "Data",
     "Deterministic",
     "HamiltonianMC",
+    "LaplaceProposal",
+    "Metropolis",
     "Model",
+    "NormalProposal",
     "MutableData",
     "Potential",
+    "Slice",
+    "UniformProposal",
     "compute_deterministics",
     "compute_log_likelihood",
     "compute_log_prior",

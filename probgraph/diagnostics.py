@@ -118,7 +118,8 @@ def _energies(
     trace: Trace, variables: Sequence[Coordinates], numbers: dict[str, Any], problems: dict[str, str]
 ) -> None:
     energy = trace.stats.get("energy")
-    if energy is None:
+    # Between trajectories step methods change the energy, so that it says nothing of how those explore it.
+    if energy is None or trace.acceptance:
         return
     with np.errstate(divide="ignore", invalid="ignore"):
         each = np.mean(np.diff(energy, axis=1) ** 2, axis=1) / np.var(energy, axis=1)

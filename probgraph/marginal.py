@@ -11,7 +11,6 @@ import numpy as np
 from probgraph.distributions.random_variable import RandomVariable
 from probgraph.engine.graph import Variable
 from probgraph.inference_data import build
-from probgraph.model.elimination import why_not
 from probgraph.model.model import Model, the_model
 from probgraph.predictive import of_draws
 from probgraph.results import posterior_draws
@@ -157,25 +156,15 @@ def _with_posterior(idata: Any, dataset: Any) -> Any:
     return idata
 
 
-def without_discrete(model: Model, say: bool = True) -> Model:
-    """The model to sample: with its discrete unknowns summed out, where it has any and that can be.
-
-    NotImplementedError says of each why not, and what else can be done.
-    """
+def without_discrete(model: Model, say: bool = True) -> Model | None:
+    """The model with its discrete unknowns summed out, or as it is where it has none; None where that cannot be."""
     discrete = [f for f in model.free if f.variable.distribution.discrete]
     if not discrete:
         return model
     try:
         summed = model.marginalized([f.name for f in discrete])
     except NotImplementedError:
-        parts = {f.name: f.density_and_condition() for f in (*model.free, *model.observed)}
-        reasons = "; ".join(r for f in discrete if (r := why_not(f, parts)) is not None)
-        names = ", ".join(f.name for f in discrete)
-        raise NotImplementedError(
-            f"{names}: free and discrete. Gradients, which sampling needs, exist for continuous variables alone, and not all"
-            f" of these can be summed out: {reasons or 'they depend on each other'}. Sum the discrete ones out by hand (write"
-            " the mixture's density as a Mixture, or as a Potential, with logaddexp over the cases), or give them observed="
-        ) from None
+        return None
     if say:
         names = ", ".join(f.name for f in discrete)
         print(f"Summing out {names}, to be drawn again from the result", file=sys.stderr)

@@ -56,7 +56,7 @@ def _is_complete(future: Future[Trace]) -> bool:
 
 
 def _chain(model: Model, run: Run, number: int, start: np.ndarray, discard_tuned: bool) -> Trace:
-    density, _ = log_density(model)
+    density, _ = log_density(model, moved=frozenset(run.moved))
     with one_blas_thread():
         return sample_chains(
             density,

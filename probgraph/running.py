@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from probgraph.model.layout import Layout
-from probgraph.samplers import Draw, LogDensity, Path, Store, Watch
+from probgraph.samplers import Draw, LogDensity, Moves, Path, Store, Watch
 
 Place = str | os.PathLike[str]
 
@@ -35,6 +35,8 @@ class Run:
     path: Path | None
     entropy: Any = None
     spawn_key: Sequence[int] = field(default_factory=tuple)
+    moves: tuple[Moves, ...] = ()
+    moved: tuple[str, ...] = ()
 
     @property
     def seed(self) -> np.random.SeedSequence:
@@ -51,6 +53,7 @@ class Run:
             "step_jitter",
             "max_error",
             "path",
+            "moves",
         )
         return {name: getattr(self, name) for name in names} | {"random_seed": self.seed}
 
@@ -71,6 +74,8 @@ def stored_run(path: Place) -> tuple[Store, Run]:
     store = Store.open(path)
     settings = dict(store.settings["run"])
     path_of_steps = settings.pop("path")
+    for name in ("moves", "moved"):  # runs with step methods are not stored
+        settings.pop(name, None)
     return store, Run(**settings, path=None if path_of_steps is None else Path(**path_of_steps))
 
 

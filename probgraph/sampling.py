@@ -5,16 +5,19 @@ model -> log density, compiled -> starts -> chains -> every draw in the user's v
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from probgraph.assignment import Assignment, assigned, with_discrete, with_slices
 from probgraph.diagnostics import Coordinates, diagnose
 from probgraph.engine.blas_threads import one_blas_thread
+from probgraph.engine.no_gradient import NullTypeGradError
 from probgraph.marginal import result_with_recovered, with_recovered, without_discrete
 from probgraph.model.checks import explanation
 from probgraph.model.layout import Layout
@@ -34,7 +37,6 @@ from probgraph.samplers import (
     thinned,
     warn_if_no_compiler,
 )
-from probgraph.steps import Step, the_step
 
 DTYPES = ("float64", "float32")
 INITS = {
@@ -58,7 +60,7 @@ def sample(
     chains: int = 4,
     cores: int | None = None,
     random_seed: RandomSeed = None,
-    step: Step | str | None = None,
+    step: Any = None,
     target_accept: float = 0.8,
     max_treedepth: int = 10,
     metric: str = "auto",
@@ -97,7 +99,10 @@ def sample(
     step
         "nuts", the default; "walnuts", which halves its steps where a posterior is narrow; "hmc", with trajectories of
         a fixed length; "mala", with a single step. Or `NUTS(...)`, `WALNUTS(...)`, `HamiltonianMC(...)`, `MALA(...)`
-        with their own settings.
+        with their own settings. For variables that are discrete, or without gradients: `Metropolis`, `Slice`,
+        `BinaryGibbsMetropolis`, `CategoricalGibbsMetropolis`, `DEMetropolisZ`, alone or in a list:
+        ``step=[Metropolis([z]), NUTS()]``. What is not named is moved by what fits: discrete variables are summed out
+        where they can be, and else moved by the methods that PyMC gives them.
     target_accept
         Acceptance rate that the step size is tuned to; nearer to 1 for posteriors with narrow places.
     max_treedepth
@@ -158,8 +163,7 @@ def sample(
     ------
     FileExistsError where `store` is there already, FileNotFoundError where `resume` is not;
     ValueError where the model has no free variable, or no start with a finite density is found (saying which
-    term of which variable is not finite there, and why); NotImplementedError for discrete free variables that
-    cannot be summed out, as `marginalize` does;
+    term of which variable is not finite there, and why; or where a step is for other variables);
     TypeError where no model is open.
 
     Hoffman & Gelman, "The No-U-Turn Sampler" (JMLR 2014); Betancourt, "A Conceptual Introduction to Hamiltonian
@@ -169,7 +173,7 @@ def sample(
     ...     x = Normal("x", 0, 1)
     ...     idata = sample(200, chains=2, random_seed=1, progressbar=False)
     """
-    model = without_discrete(the_model(model, "sample()"), say=progressbar)
+    model, steps = _model_and_steps(the_model(model, "sample()"), step, progressbar)
     options = _checked_options(idata_kwargs)
     if init not in INITS:
         raise ValueError(f"init is {init!r}; it must be one of {', '.join(map(repr, INITS))}")
@@ -177,7 +181,11 @@ def sample(
         raise ValueError(f"chains is {chains}; at least one is needed")
     if metric == "auto":
         metric = INITS[init] or metric
-    way = the_step(step)
+    way = steps.way
+    if steps.methods and (store is not None or resume is not None):
+        raise NotImplementedError(
+            "store and resume are for steps with gradients alone: what step methods have learned is not stored"
+        )
     if executor is not None:
         refuse_no_executor(executor)
         if any(x is not None for x in (store, resume, target_ess, max_time, callback)):
@@ -213,7 +221,9 @@ def sample(
             )
         stored, run = stored_run(resume)
     # What was summed out is drawn again from all that is left.
-    compiled = _compile(model, options, None if model.marginals else var_names, dtype)
+    compiled, steps = _compile(model, steps, options, None if model.marginals else var_names, dtype)
+    moved = steps.values(model)
+    run = replace(run, moves=steps.moves(model, compiled.layout), moved=tuple(sorted(moved)))
     if stored is not None:
         refuse_another_model(stored, compiled.density, compiled.layout)
         starts = stored.starts
@@ -255,6 +265,7 @@ def sample(
         "compile_time": compiled.compile_seconds,
         **_split(trace),
         **diagnosis.attributes(),
+        **{f"acceptance of {name}": rate for name, rate in trace.acceptance.items()},
     }
     result = to_arviz(model, compiled.results, trace, settings, options)
     return result if not model.marginals else result_with_recovered(model, result, run.seed, var_names)
@@ -269,16 +280,44 @@ class _Compiled:
     compile_seconds: float
 
 
+def _model_and_steps(model: Model, step: Any, say: bool) -> tuple[Model, Assignment]:
+    """What is sampled, discrete unknowns summed out where they can be and the user gave them no step; and its steps."""
+    found = assigned(model, step)
+    if not found.discrete_given:
+        summed = without_discrete(model, say)
+        if summed is not None:
+            return summed, found
+    complete = with_discrete(found, model)
+    if say and len(complete.methods) > len(found.methods):
+        print(f"Steps: {complete.said(model)}", file=sys.stderr)
+    return model, complete
+
+
 def _compile(
-    model: Model, options: Mapping[str, Any], var_names: Sequence[str] | None, dtype: str
-) -> _Compiled:
-    """The density, the sampler's kernel and the function from draws to values: three C files side by side."""
+    model: Model,
+    steps: Assignment,
+    options: Mapping[str, Any],
+    var_names: Sequence[str] | None,
+    dtype: str,
+) -> tuple[_Compiled, Assignment]:
+    """The density, the sampler's kernel and the function from draws to values: three C files side by side.
+
+    Where some variable has no gradient, with steps that need none.
+    """
     warn_if_no_compiler()
     began = time.perf_counter()
+    try:
+        graphs = density_graphs(model, moved=steps.values(model))
+    except (NotImplementedError, NullTypeGradError):
+        sliced = with_slices(steps, model)
+        if sliced is None:
+            raise
+        print(f"Without gradients: {sliced.said(model)}", file=sys.stderr)
+        steps = sliced
+        graphs = density_graphs(model, moved=steps.values(model))
+    built = time.perf_counter()
     with ThreadPoolExecutor(2, "compile") as pool:
         kernel = pool.submit(prepare)
-        graphs = density_graphs(model)
-        built = time.perf_counter()
         results = pool.submit(
             Results,
             model,
@@ -291,7 +330,8 @@ def _compile(
         density = compiled_density(graphs)
         finished = results.result()
         kernel.result()
-    return _Compiled(density, graphs.layout, finished, built - began, time.perf_counter() - built)
+    compiled = _Compiled(density, graphs.layout, finished, built - began, time.perf_counter() - built)
+    return compiled, steps
 
 
 def _checked_options(idata_kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -326,8 +366,12 @@ def _starts(
             raise ValueError(f"initvals is a list of {len(initvals)} for {chains} chains")
         centre = np.stack([layout.vector(model.initial_point(given)) for given in initvals])
     radius, tries = (0.0, 1) if init.startswith("adapt") else (1.0, max(retries, 1))
+    # Whole numbers begin at the centre, and then move by themselves.
+    around = radius * np.concatenate(
+        [np.full(slot.stop - slot.start, float(slot.value.dtype == "float64")) for slot in layout.slots]
+    )
     try:
-        return jittered_starts(compiled.density, centre, chains, seed, tries=tries, radius=radius)
+        return jittered_starts(compiled.density, centre, chains, seed, tries=tries, radius=around)
     except StartError as error:
         why = explanation(model, layout.point(error.q), error.gradient)
         raise ValueError(

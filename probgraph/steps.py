@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from probgraph.samplers import Path
 
@@ -19,6 +20,7 @@ class NUTS:
     NUTS(target_accept=0.9, max_treedepth=None)
     """
 
+    vars: Any = field(default=None, repr=False)
     target_accept: float | None = None
     max_treedepth: int | None = None
 
@@ -43,6 +45,7 @@ class WALNUTS:
     WALNUTS(max_error=0.3, target_accept=None, max_treedepth=None)
     """
 
+    vars: Any = field(default=None, repr=False)
     max_error: float = 0.5
     target_accept: float | None = None
     max_treedepth: int | None = None
@@ -67,6 +70,7 @@ class HamiltonianMC:
     0.5
     """
 
+    vars: Any = field(default=None, repr=False)
     path_length: float = 2.0
     jitter: float = 0.5
     target_accept: float | None = None
@@ -102,6 +106,7 @@ class MALA:
     0.574
     """
 
+    vars: Any = field(default=None, repr=False)
     target_accept: float | None = 0.574
 
     name = "MALA"

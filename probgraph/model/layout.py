@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
 
 from probgraph.engine.graph import Variable
+from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.rolling import FEWEST
 from probgraph.engine.types import TensorType
 
@@ -56,23 +57,41 @@ class Layout:
 
     def point(self, q: np.ndarray) -> dict[str, np.ndarray]:
         """q (dim,) as a point by names."""
-        return {slot.name: np.array(q[slot.start : slot.stop]).reshape(slot.shape) for slot in self.slots}
+        return {
+            slot.name: q[slot.start : slot.stop].astype(slot.value.dtype).reshape(slot.shape)
+            for slot in self.slots
+        }
 
     def arrays(self, q: np.ndarray) -> list[np.ndarray]:
         """q (dim,) as one array for each value variable."""
         return [q[slot.start : slot.stop].reshape(slot.shape) for slot in self.slots]
 
-    def roots(self) -> tuple[list[Variable], dict[Variable, Variable]]:
-        """What a density of q may be a function of: the value variables, but many scalars in a row as one vector.
-
-        Also what then stands for each of those scalars. One vector is one node for a compiler, whatever its length.
-        """
+    def numbers(self) -> tuple[list[Variable], dict[Variable, Variable]]:
+        """The value variables, but float64 ones for those that are whole numbers; also what then stands for these."""
         roots: list[Variable] = []
         replaced: dict[Variable, Variable] = {}
-        for scalars, slots in itertools.groupby(
-            self.slots, lambda s: s.shape == () and s.value.dtype == "float64"
+        for slot in self.slots:
+            v = slot.value
+            if v.dtype == "float64":
+                roots.append(v)
+                continue
+            roots.append(TensorType("float64", v.type.shape)(v.name))
+            replaced[v] = ew.cast(roots[-1], v.dtype)
+        return roots, replaced
+
+    def roots(self, moved: Set[str] = frozenset()) -> tuple[list[Variable], dict[Variable, Variable]]:
+        """What a density of q may be a function of: `numbers`, but many scalars in a row as one vector.
+
+        Also what then stands for each of those scalars. One vector is one node for a compiler, whatever its length. Those
+        that are `moved` without gradients stay apart.
+        """
+        numbers, replaced = self.numbers()
+        roots: list[Variable] = []
+        for scalars, pairs in itertools.groupby(
+            zip(numbers, self.slots, strict=True),
+            lambda pair: pair[1].shape == () and pair[0] is pair[1].value and pair[1].name not in moved,
         ):
-            values = [slot.value for slot in slots]
+            values = [root for root, _ in pairs]
             if not scalars or len(values) < FEWEST:
                 roots.extend(values)
                 continue

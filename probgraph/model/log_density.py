@@ -8,7 +8,7 @@ does not know yet, the same graph runs in NumPy: slower by twenty to a thousand 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ import numpy as np
 from probgraph.engine.autodiff import grad
 from probgraph.engine.compiled import compile_density, compile_rows
 from probgraph.engine.graph import FunctionGraph, Variable, garbage_kept, rebuild
+from probgraph.engine.op import as_variable
 from probgraph.engine.rewrite import run_passes
 from probgraph.engine.rolling import rolled
 from probgraph.engine.rules import FAST_RUN, stabilized
@@ -41,14 +42,17 @@ class Densities(Protocol):
     def logp(self, *, jacobian: bool = True) -> Variable: ...
 
 
-def log_density(model: Densities, jacobian: bool = True) -> tuple[LogDensity, Layout]:
+def log_density(
+    model: Densities, jacobian: bool = True, moved: Set[str] = frozenset()
+) -> tuple[LogDensity, Layout]:
     """The model's joint log density over R^n with its gradient, and where the variables lie in q.
 
     With `jacobian` it is the density of the value variables, which is what a sampler needs; without, that of the
     variables themselves as a function of the value variables, whose maximum is the mode.
-    Raises ValueError for a model without free variables, NotImplementedError for discrete ones.
+    The value variables named in `moved` are moved without gradients; theirs are 0.
+    Raises ValueError for a model without free variables, NotImplementedError for discrete ones that are not `moved`.
     """
-    graphs = density_graphs(model, jacobian)
+    graphs = density_graphs(model, jacobian, moved)
     return compiled_density(graphs), graphs.layout
 
 
@@ -62,22 +66,28 @@ class DensityGraphs:
     gradients: list[Variable]
 
 
-def density_graphs(model: Densities, jacobian: bool = True) -> DensityGraphs:
-    """The log density of a model with its gradients as graphs."""
-    refuse_without_gradient(model)
+def density_graphs(model: Densities, jacobian: bool = True, moved: Set[str] = frozenset()) -> DensityGraphs:
+    """The log density of a model with its gradients as graphs.
+
+    The value variables named in `moved` are moved without gradients, and may be discrete: theirs are 0.
+    """
+    refuse_without_gradient(model, moved)
     layout = Layout(model.value_vars)
     with garbage_kept():
-        roots, replaced = layout.roots()
+        roots, replaced = layout.roots(moved)
         (logp,) = rolled(rebuild([model.logp(jacobian=jacobian)], replaced))
         if logp.dtype != "float64":
             logp = logp.astype("float64")
         # The gradient is that of the stable form: the value is computed from the same one, not from another beside it.
         logp = stabilized([logp])[logp]
-        gradients = grad(logp, roots, disconnected_inputs="ignore", add_names=False)
+        walked = [v for v in roots if v.name not in moved]
+        slopes = grad(logp, walked, disconnected_inputs="ignore", add_names=False)
+        found = dict(zip(walked, slopes, strict=True))
+        gradients = [found[v] if v in found else as_variable(np.zeros(v.type.shape)) for v in roots]
     return DensityGraphs(layout, roots, logp, gradients)
 
 
-def refuse_without_gradient(model: Densities) -> None:
+def refuse_without_gradient(model: Densities, moved: Set[str] = frozenset()) -> None:
     """An error for a model that has nothing to walk on."""
     if not model.free:
         raise ValueError(
@@ -85,7 +95,7 @@ def refuse_without_gradient(model: Densities) -> None:
         )
     if all(np.prod(v.type.shape) == 0 for v in model.value_vars):
         raise ValueError(f"the free variables ({', '.join(f.name for f in model.free)}) have no elements")
-    discrete = [f.name for f in model.free if f.variable.distribution.discrete]
+    discrete = [f.name for f in model.free if f.variable.distribution.discrete and f.value.name not in moved]
     if discrete:
         raise NotImplementedError(
             f"{', '.join(discrete)}: free and discrete. Gradients, which sampling and optimisation need, exist for"
@@ -106,11 +116,13 @@ def compiled_density(graphs: DensityGraphs) -> LogDensity:
 
 def compiled_rows(layout: Layout, outputs: Sequence[Variable]) -> Rows:
     """`outputs`, graphs of the value variables, as a function of many positions: (n, dim) to (n, *shape) each."""
+    roots, replaced = layout.numbers()
+    outputs = rebuild(list(outputs), replaced) if replaced else list(outputs)
     try:
-        return compile_rows(layout.values, outputs)
+        return compile_rows(roots, outputs)
     except (NoCompilerError, NotImplementedError) as error:
         _warn(error)
-    run = numpy_function(FunctionGraph(layout.values, run_passes(list(outputs), FAST_RUN)))
+    run = numpy_function(FunctionGraph(roots, run_passes(list(outputs), FAST_RUN)))
 
     def rows(q: np.ndarray) -> list[np.ndarray]:
         if not len(q):

@@ -91,6 +91,9 @@ class Model:
     def __exit__(self, *exception: object) -> None:
         open_models.reset(self._tokens.pop())
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_tokens": []}  # a copy elsewhere is not open
+
     # Taking in variables ------------------------------------------------------------------------------
 
     def register(
@@ -488,7 +491,12 @@ class Model:
         Raises ValueError naming a variable whose starting value is outside its support, KeyError for a name that
         is no free variable's.
         """
-        return starting_point(self.free, given)
+        if not self.marginals:
+            return starting_point(self.free, given)
+        # What was summed out may be a parameter of others: it has a value here too.
+        order = {name: k for k, name in enumerate(self.named_vars)}
+        point = starting_point(sorted((*self.free, *self.marginals), key=lambda f: order[f.name]), given)
+        return {f.value.name or "": point[f.value.name or ""] for f in self.free}
 
     def __repr__(self) -> str:
         """The model as it would be written on paper, a line for each variable."""

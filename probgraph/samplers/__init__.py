@@ -8,6 +8,7 @@ Python); the result is a `Trace`.
 from probgraph.samplers.chains import prepare, sample_chains
 from probgraph.samplers.density import STOP_SAMPLING, LogDensity
 from probgraph.samplers.initial import StartError, jittered_starts
+from probgraph.samplers.moves import Moves
 from probgraph.samplers.nuts import Path
 from probgraph.samplers.seeds import seed_sequence
 from probgraph.samplers.store import Store
@@ -20,6 +21,7 @@ __all__ = [
     "STOP_SAMPLING",
     "Draw",
     "LogDensity",
+    "Moves",
     "Path",
     "StartError",
     "Store",

@@ -14,6 +14,7 @@ import os
 import threading
 import time
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from probgraph.samplers.density import LogDensity
 from probgraph.samplers.interruption import terminated_as_interrupted
 from probgraph.samplers.memory import warn_of_memory
 from probgraph.samplers.metric import identity
+from probgraph.samplers.moves import Moves
 from probgraph.samplers.nuts import AT_ONCE, FINISH, STATISTICS, Nuts, Path
 from probgraph.samplers.python_nuts import PythonNuts
 from probgraph.samplers.seeds import Seed, chain_generators
@@ -63,6 +65,7 @@ def sample_chains(
     step_jitter: float = 0.0,
     max_error: float = 0.0,
     path: Path | None = None,
+    moves: Sequence[Moves] = (),
     progressbar: bool = True,
     discard_tuned: bool = True,
     watch: Watch | None = None,
@@ -74,7 +77,8 @@ def sample_chains(
     ``tune`` transitions adapt step size and metric, then ``draws`` are kept. ``metric`` is one of `METRICS`
     (metric.py tells what they are); ``step_jitter`` varies each step size by up to this part of it; with ``max_error``
     each step is halved until its energy error is within it (WALNUTS);
-    with ``path`` trajectories have a fixed length (HMC). ``cores`` chains run at a time
+    with ``path`` trajectories have a fixed length (HMC). ``moves`` are step methods for some of the coordinates (moves.py).
+    ``cores`` chains run at a time
     (as many as there are processors by default). The same seed gives the same draws, whatever ``cores`` and
     ``progressbar`` are. Ctrl-C or SIGTERM ends the run and returns what was drawn so far, marked
     ``interrupted``; a second one does not wait for the trajectories at hand, a third gives up the draws. ``watch`` is
@@ -108,6 +112,8 @@ def sample_chains(
                 step_jitter=step_jitter,
                 max_error=max_error,
                 path=path,
+                moves=moves,
+                room=draws + tune,
             )
         except ValueError as error:
             raise ValueError(f"chain {first_chain + number}: {error}") from error
@@ -169,6 +175,7 @@ class _Chain:
         try:
             if not self.finished:
                 tune_chain(self.nuts, self.tuning, self.tuning_draws, self.tuning_statistics, self.targets)
+                self.nuts.end_tuning()
             tuned = time.perf_counter()
             self.seconds_tuning = tuned - began
             if self.tuning.done == len(self.tuning_draws):
@@ -313,6 +320,7 @@ def _collect(
         seconds_tuning=np.array([chain.seconds_tuning for chain in here]),
         seconds_sampling=np.array([chain.seconds_sampling for chain in here]),
         ended_by=watch.reason,
+        acceptance=_mean_acceptance([chain.nuts.acceptance() for chain in here]),
         gradients=sum(int(chain.statistics["n_steps"][: chain.drawn].sum()) for chain in chains),
         gradients_tuning=sum(
             int(chain.tuning_statistics["n_steps"][: chain.tuning.done].sum()) for chain in chains
@@ -324,6 +332,10 @@ def _collect(
 
 def _by_name(statistics: list[np.ndarray]) -> dict[str, np.ndarray]:
     return {name: np.stack([chain[name] for chain in statistics]) for name in STATISTICS.names or ()}
+
+
+def _mean_acceptance(chains: list[dict[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([chain[name] for chain in chains])) for name in chains[0]}
 
 
 def _processors() -> int:

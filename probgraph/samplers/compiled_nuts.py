@@ -11,6 +11,7 @@ import numpy as np
 from probgraph.engine import toolchain
 from probgraph.samplers.density import STOP_SAMPLING, raise_error_of
 from probgraph.samplers.metric import Metric
+from probgraph.samplers.moves import Sweeps
 from probgraph.samplers.nuts import MAX_HALVINGS, Nuts, Transition
 
 
@@ -26,6 +27,7 @@ def _library(holding_the_gil: bool) -> ctypes.CDLL:
         ("nuts_set_metric", None, pointer, pointer, pointer, number, pointer, pointer),
         ("nuts_set_bound", None, pointer, real, number),
         ("nuts_set_path", None, pointer, real, real, number),
+        ("nuts_set_between", None, pointer, pointer, pointer, ctypes.c_int),
         ("nuts_where", None, pointer, pointer, pointer),
         ("nuts_try_step", real, pointer, real),
         ("nuts_run", number, pointer, real, real, number, pointer, pointer, pointer, pointer, pointer),
@@ -66,7 +68,19 @@ class CompiledNuts(Nuts):
         library.nuts_set_bound(self._memory, self.max_error, MAX_HALVINGS)
         if self.path is not None:
             library.nuts_set_path(self._memory, self.path.length, self.path.jitter, self.path.max_steps)
+        self._sweeps = None
+        if self.moves:
+            self._sweeps = Sweeps(self.moves, self.density, self.data, self.bit_generator, q, self.room)
+            alone = self.free is not None and not len(self.free)
+            library.nuts_set_between(self._memory, self._sweeps.function, self._sweeps.memory, alone)
         return logp.value if code == 0 else -np.inf
+
+    def end_tuning(self) -> None:
+        if self._sweeps is not None:
+            self._sweeps.end_tuning()
+
+    def acceptance(self) -> dict[str, float]:
+        return {} if self._sweeps is None else self._sweeps.acceptance()
 
     def set_metric(self, metric: Metric) -> None:
         self.metric = metric
@@ -134,5 +148,7 @@ class CompiledNuts(Nuts):
         return finished
 
     def _raise_unless_stopped(self) -> None:
+        if self._sweeps is not None and self._sweeps.failure is not None:
+            raise ValueError(self._sweeps.failure)
         if not self.stop.value:
             raise_error_of(self.data)

@@ -31,11 +31,11 @@ def jittered_starts(
     random_seed: Seed = None,
     *,
     tries: int = 100,
-    radius: float = 1.0,
+    radius: float | np.ndarray = 1.0,
 ) -> np.ndarray:
     """Starts (chains, dim): centre + uniform(-radius, radius), redrawn until the density is finite.
 
-    ``centre`` is one for all (dim,) or one for each chain (chains, dim).
+    ``radius`` may have one for each coordinate. ``centre`` is one for all (dim,) or one for each chain (chains, dim).
     Chains that start apart and end together are the evidence that they have found the same posterior.
     Raises StartError when a chain has none after so many tries.
 

@@ -9,6 +9,7 @@ matrix the geometric mean of the draws' covariance and the inverse of the gradie
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,6 +99,32 @@ def diagonal(draws: np.ndarray, gradients: np.ndarray, before: Metric) -> Metric
         inverse = np.sqrt(draws.var(axis=0) / gradients.var(axis=0))
     usable = np.isfinite(inverse) & (inverse > 0)
     return of_variances(np.where(usable, np.clip(inverse, SMALLEST, LARGEST), before.variances()))
+
+
+def of_some(
+    estimate: Callable[[np.ndarray, np.ndarray, Metric], Metric], places: np.ndarray
+) -> Callable[[np.ndarray, np.ndarray, Metric], Metric]:
+    """An estimate from some of the coordinates, the metric of all: the others have scale 0 and do not move."""
+
+    def estimated(draws: np.ndarray, gradients: np.ndarray, before: Metric) -> Metric:
+        known = of_variances(before.variances()[places])
+        return among(estimate(draws[:, places], gradients[:, places], known), places, before.dim)
+
+    return estimated
+
+
+def among(metric: Metric, places: np.ndarray, dim: int) -> Metric:
+    """A metric of the coordinates at `places` as one of dim coordinates, of which the others have scale 0."""
+    scales = np.zeros(dim)
+    scales[places] = metric.scales
+    vectors = matrix = None
+    if metric.vectors is not None:
+        vectors = np.zeros((len(metric.vectors), dim))
+        vectors[:, places] = metric.vectors
+    if metric.matrix is not None:
+        matrix = np.eye(dim)
+        matrix[np.ix_(places, places)] = metric.matrix
+    return Metric(scales, vectors, metric.stretches, matrix)
 
 
 def of_draws(draws: np.ndarray, before: Metric) -> Metric:

@@ -29,6 +29,8 @@
 #define LANE 8                /* vectors start at multiples of 64 bytes */
 
 typedef int (*log_density)(const double *q, double *grad, double *logp, void *data);
+/* Moves of some coordinates, without gradients (moves.c): changes q, and grad and logp with it; nonzero ends the run. */
+typedef int (*sweep)(double *q, double *grad, double *logp, void *data);
 
 /* NumPy's bitgen_t (numpy/random/bitgen.h), so that no header of NumPy is needed. */
 typedef struct {
@@ -84,6 +86,9 @@ typedef struct {
     double start_energy, sum_acceptance, sum_symmetric;
     int64_t steps, leaves;
     const volatile int32_t *stop;
+    sweep between; /* what moves the coordinates whose scale is 0, after each trajectory; or null */
+    void *between_data;
+    int all_between; /* those are all coordinates: there are no trajectories */
 } sampler;
 
 typedef enum { COMPLETE, TURNING, DIVERGING, STOPPED } outcome;
@@ -136,8 +141,8 @@ static void draw_momentum(sampler *s, double *p) {
             r2 = a * a + b * b;
         } while (r2 >= 1.0 || r2 == 0.0);
         double stretch = sqrt(-2.0 * log(r2) / r2);
-        p[i] = a * stretch;
-        if (i + 1 < s->dim) p[i + 1] = b * stretch;
+        p[i] = s->scales[i] == 0 ? 0 : a * stretch;
+        if (i + 1 < s->dim) p[i + 1] = s->scales[i + 1] == 0 ? 0 : b * stretch;
     }
 }
 
@@ -478,6 +483,14 @@ void nuts_set_path(void *memory, double length, double jitter, int64_t max_steps
     s->max_steps = max_steps;
 }
 
+/* Moves after each trajectory, of the coordinates whose scale is 0; `all` says that those are all there are. */
+void nuts_set_between(void *memory, sweep between, void *data, int all) {
+    sampler *s = memory;
+    s->between = between;
+    s->between_data = data;
+    s->all_between = all;
+}
+
 /* Where the chain is: q, the gradient there (dim each). */
 void nuts_where(void *memory, double *q, double *grad) {
     sampler *s = memory;
@@ -497,6 +510,19 @@ double nuts_try_step(void *memory, double step_size) {
     return code == STOP_SAMPLING ? NAN : energy - x->energy;
 }
 
+static int draw(sampler *s, double step, statistics *record) {
+    if (s->all_between) *record = (statistics){.acceptance_rate = 1.0, .acceptance_rate_symmetric = 1.0};
+    else if (!(s->path_length > 0 ? fixed_transition : transition)(s, step, record)) return 0;
+    if (s->between) {
+        state *x = s->current;
+        if (s->between(x->q, x->grad, &x->logp, s->between_data)) return 0;
+        set_force(s, x);
+        record->lp = x->logp;
+        if (s->all_between) record->energy = -x->logp;
+    }
+    return 1;
+}
+
 /* Draw n times into draws (n, dim), records (n) and, unless null, gradients (n, dim), those at the draws; the step size
  * of draw i is step_size * (1 + jitter * u), u uniform between -1 and 1. *done counts the finished draws for whoever watches. Ends
  * early when *stop becomes nonzero, or when the density asks for it. Returns the number of finished draws. */
@@ -507,7 +533,7 @@ int64_t nuts_run(void *memory, double step_size, double jitter, int64_t n, doubl
     int64_t i = 0;
     while (i < n && !*stop) {
         double step = jitter > 0 ? step_size * (1.0 + jitter * (2.0 * uniform(s) - 1.0)) : step_size;
-        if (!(s->path_length > 0 ? fixed_transition : transition)(s, step, &records[i])) break;
+        if (!draw(s, step, &records[i])) break;
         memcpy(draws + i * s->dim, s->current->q, s->dim * sizeof(double));
         if (gradients) memcpy(gradients + i * s->dim, s->current->grad, s->dim * sizeof(double));
         *done = ++i;

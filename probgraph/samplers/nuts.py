@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ctypes
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from probgraph.samplers.density import LogDensity
 from probgraph.samplers.metric import Metric, identity
+from probgraph.samplers.moves import Moves, free_places
 
 FINISH, AT_ONCE = 1, 2
 """Values of the stop flag: end after the transition at hand, or inside it."""
@@ -78,7 +79,8 @@ class Nuts(ABC):
     ``bit_generator`` is NumPy's; the chain owns it from now on. ``stop`` is a shared ``c_int32``, set to
     `FINISH` or `AT_ONCE` by whoever wants the chain to end. With ``max_error`` each step of a trajectory is halved
     until its energy error is within it: the WALNUTS sampler. With ``step_jitter`` each transition's step size is
-    multiplied by its own 1 + step_jitter * uniform(-1, 1). With ``path`` trajectories have a fixed length.
+    multiplied by its own 1 + step_jitter * uniform(-1, 1). With ``path`` trajectories have a fixed length. Some coordinates
+    may be moved by ``moves`` in between, which remember at most ``room`` draws.
 
         chain = CompiledNuts(density, q, np.random.PCG64(1))
         chain.set_metric(metric.identity(density.dim))
@@ -98,6 +100,8 @@ class Nuts(ABC):
         max_error: float = 0.0,
         step_jitter: float = 0.0,
         path: Path | None = None,
+        moves: Sequence[Moves] = (),
+        room: int = 0,
     ):
         if not 1 <= max_treedepth <= 30:
             raise ValueError(f"max_treedepth is {max_treedepth}; it must be from 1 to 30")
@@ -108,6 +112,10 @@ class Nuts(ABC):
         self.max_error = max_error
         self.step_jitter = step_jitter
         self.path = path
+        self.moves = tuple(moves)
+        self.room = room
+        self.free = free_places(self.moves, density.dim)
+        """The coordinates that trajectories move, where others are moved by step methods; None where there are none."""
         self.metric = identity(density.dim)
         self.stop = stop if stop is not None else ctypes.c_int32(0)
         self.done = ctypes.c_int64(0)
@@ -128,6 +136,13 @@ class Nuts(ABC):
     @abstractmethod
     def _start(self, q: np.ndarray) -> float:
         """Go to q (dim,); the log density there, minus infinity where there is none."""
+
+    def end_tuning(self) -> None:  # noqa: B027  most chains have nothing to do then
+        """From now on step methods keep their scales."""
+
+    def acceptance(self) -> dict[str, float]:
+        """Of each step method the part of its proposals that was accepted after the warm-up."""
+        return {}
 
     @abstractmethod
     def set_metric(self, metric: Metric) -> None:

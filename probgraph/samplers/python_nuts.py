@@ -69,6 +69,10 @@ class PythonNuts(Nuts):
     """A chain of transitions in Python; see `Nuts`. Tens of microseconds a step, besides the density's time."""
 
     def _start(self, q: np.ndarray) -> float:
+        if self.moves:
+            raise NotImplementedError(
+                f"{', '.join(m.name for m in self.moves)}: step methods need a C compiler, and there is none here"
+            )
         self.uniform = np.random.Generator(self.bit_generator).random
         self.evaluate = self.density.evaluator()
         logp, gradient = self.evaluate(q)

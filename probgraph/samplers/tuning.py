@@ -57,6 +57,10 @@ def tune(chain: Nuts, tuning: Tuning, draws: np.ndarray, statistics: np.ndarray,
 
     Fills draws (n, dim) and statistics (n,). When stopped, ``tuning.done`` is below n.
     """
+    places = chain.free
+    if places is not None and not len(places):
+        _moves_alone(chain, tuning, draws, statistics)
+        return
     gradient_seconds = np.inf
 
     def energy_loss(step_size: float) -> float:
@@ -69,13 +73,19 @@ def tune(chain: Nuts, tuning: Tuning, draws: np.ndarray, statistics: np.ndarray,
     stan = targets.metric == "stan"
     if not stan:
         tuning.metric = metric.of_gradient(chain.where()[1])
+    if places is not None:
+        tuning.metric = metric.among(
+            metric.of_variances(tuning.metric.variances()[places]), places, chain.dim
+        )
     chain.set_metric(tuning.metric)
     averaging = DualAveraging(reasonable_step_size(energy_loss, tuning.step_size), targets.target_accept)
     tuning.step_size = averaging.step_size
 
     gradients = None if stan else np.empty_like(draws)
     learned = (
-        _stan(draws) if gradients is None else _overlapping(draws, gradients, statistics, targets.metric)
+        _stan(draws, places)
+        if gradients is None
+        else _overlapping(draws, gradients, statistics, targets.metric, places)
     )
     transition = chain.transitions(draws, statistics, gradients)
     plain, symmetric = statistics["acceptance_rate"], statistics["acceptance_rate_symmetric"]
@@ -109,21 +119,44 @@ Learned = Callable[[int, Metric], tuple[Metric, bool]]
 sought anew."""
 
 
-def _stan(draws: np.ndarray) -> Learned:
+def _moves_alone(chain: Nuts, tuning: Tuning, draws: np.ndarray, statistics: np.ndarray) -> None:
+    """The warm-up of a chain in which step methods move everything, which tune themselves."""
+    transition = chain.transitions(draws, statistics)
+    for i in range(len(draws)):
+        if not transition(i, tuning.step_size, True):
+            return
+        tuning.done = i + 1
+
+
+def _stan(draws: np.ndarray, places: np.ndarray | None) -> Learned:
+    def estimate(draws: np.ndarray, gradients: np.ndarray, before: Metric) -> Metric:
+        return metric.of_draws(draws, before)
+
+    if places is not None:
+        estimate = metric.of_some(estimate, places)
     plan = windows(len(draws))
     begins = dict(zip(plan.ends, (plan.start, *plan.ends), strict=False))
 
     def learned(done: int, before: Metric) -> tuple[Metric, bool]:
         if done not in begins:
             return before, False
-        return metric.of_draws(draws[begins[done] : done], before), True
+        window = draws[begins[done] : done]
+        return estimate(window, window, before), True
 
     return learned
 
 
-def _overlapping(draws: np.ndarray, gradients: np.ndarray, statistics: np.ndarray, kind: str) -> Learned:
+def _overlapping(
+    draws: np.ndarray,
+    gradients: np.ndarray,
+    statistics: np.ndarray,
+    kind: str,
+    places: np.ndarray | None,
+) -> Learned:
     plan = OverlappingWindows(len(draws), 1.2 if kind == "diag" else 1.6)
-    estimate = metric.ESTIMATES[kind]
+    estimate, diagonal = metric.ESTIMATES[kind], metric.diagonal
+    if places is not None:
+        estimate, diagonal = metric.of_some(estimate, places), metric.of_some(diagonal, places)
     good = np.zeros(len(draws), dtype=bool)
     first = True
     dim = draws.shape[1]
@@ -143,7 +176,7 @@ def _overlapping(draws: np.ndarray, gradients: np.ndarray, statistics: np.ndarra
             if done < PATIENCE or good[seen].sum() < plan.FEWEST:
                 return before, False
             # Still on its way with the first metric: local scales may lead out of here.
-            return metric.diagonal(draws[seen][good[seen]], gradients[seen][good[seen]], before), False
+            return diagonal(draws[seen][good[seen]], gradients[seen][good[seen]], before), False
         window = plan.after(done, int(good[done - 1]))
         if window is None:
             return before, False

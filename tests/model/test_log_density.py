@@ -393,7 +393,7 @@ def test_many_scalars_are_one_root_and_the_density_is_the_same(monkeypatch):
     q = np.random.default_rng(0).normal(size=45) * 0.3
     value, gradient = module.compiled_density(graphs)(q)
     monkeypatch.setattr(module, "rolled", lambda outputs: outputs)
-    monkeypatch.setattr(Layout, "roots", lambda self: (self.values, {}))
+    monkeypatch.setattr(Layout, "roots", lambda self, moved: (self.values, {}))
     plain = module.density_graphs(chain())
     assert len(plain.roots) == 42
     expected, slopes = module.compiled_density(plain)(q)

@@ -12,7 +12,7 @@ import pytest
 import scipy.stats as st
 from densities import compiled
 
-from probgraph.samplers import LogDensity, Path, sample_chains, tempered
+from probgraph.samplers import LogDensity, Moves, Path, sample_chains, tempered
 
 RUNS = int(os.environ.get("CALIBRATION_RUNS", 200))
 KEPT, THIN, BINS = 99, 5, 10
@@ -119,7 +119,13 @@ HAMILTONIAN = {
     "NUTS, dense": {"target_accept": 0.9, "metric": "dense"},
     "WALNUTS": {"max_error": 0.3},
     "HMC": {"path": Path(2.0, 0.5), "target_accept": 0.9},
+    "Metropolis": {"moves": "metropolis"},
+    "Slice": {"moves": "slice"},
+    "DEMetropolisZ": {"moves": "differences"},
+    "NUTS and Metropolis": {"moves": "metropolis", "first": 1},
 }
+SLOW_TO_MIX = {"Metropolis": 6, "DEMetropolisZ": 20, "Slice": 2, "NUTS and Metropolis": 6}
+"""Where ranks need draws that lie further apart."""
 
 
 class Data:
@@ -132,6 +138,11 @@ class Data:
 
 def hamiltonian(model, options):
     code = compiled(f"const double *y = data; {model.body}", model.dim)
+    apart = options.pop("apart", 1) * THIN
+    if "moves" in options:
+        places = tuple(range(options.pop("first", 0), model.dim))
+        scales = (1.0,) if options["moves"] == "differences" else (1.0,) * len(places)
+        options["moves"] = [Moves(options["moves"], places, scales)]
 
     def draws(y, seed, random):
         density = LogDensity(model.dim, code.address, lambda: Data(y), keep_alive=code)
@@ -139,14 +150,14 @@ def hamiltonian(model, options):
         trace = sample_chains(
             density,
             starts,
-            draws=KEPT * THIN,
+            draws=KEPT * apart,
             tune=250,
             cores=1,
             random_seed=seed,
             progressbar=False,
             **options,
         )
-        return trace.draws[0, ::THIN]
+        return trace.draws[0, ::apart]
 
     return draws
 
@@ -177,7 +188,8 @@ def p_values(model, draws, runs):
 @pytest.mark.parametrize("sampler", [*HAMILTONIAN, "SMC"])
 def test_ranks_are_uniform(name, sampler):
     model = MODELS[name]
-    draws = particles(model) if sampler == "SMC" else hamiltonian(model, HAMILTONIAN[sampler])
+    options = {**HAMILTONIAN.get(sampler, {}), "apart": SLOW_TO_MIX.get(sampler, 1)}
+    draws = particles(model) if sampler == "SMC" else hamiltonian(model, options)
     found = p_values(model, draws, RUNS if sampler != "SMC" else max(RUNS // 4, 1))
     # At 1 % for all parameters of a model together.
     assert (found > 0.01 / model.dim).all(), found
@@ -185,7 +197,7 @@ def test_ranks_are_uniform(name, sampler):
 
 def test_a_wrong_sampler_is_found():
     """Draws that are wider than the posterior by half."""
-    right = hamiltonian(Normal, HAMILTONIAN["NUTS"])
+    right = hamiltonian(Normal, dict(HAMILTONIAN["NUTS"]))
 
     def wide(y, seed, random):
         q = right(y, seed, random)

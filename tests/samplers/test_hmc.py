@@ -77,7 +77,8 @@ def test_posterior_of_a_correlated_normal(name):
 
 
 @pytest.mark.parametrize(
-    "step, name", [("hmc", "HMC"), (pg.MALA(), "MALA"), (pg.HamiltonianMC(1.0, 0.2), "HMC")]
+    "step, name",
+    [("hmc", "HMC"), (pg.MALA(), "MALA"), (pg.HamiltonianMC(path_length=1.0, jitter=0.2), "HMC")],
 )
 def test_in_a_model(step, name, tmp_path):
     with pg.Model():
