@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from probgraph.engine.arrangements import pad
+from probgraph.engine.assertions import CheckAndRaise
 from probgraph.engine.derivatives import Lop
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
@@ -382,6 +383,10 @@ def _windows(x: Variable, sizes: Sequence[Any], steps: Sequence[int], gaps: Sequ
         free = shape.length(x, k - rank) - (size - 1) * gap
         if not isinstance(free, Variable) and free < 1:
             raise ValueError(f"a window of {size} does not fit into {shape.length(x, k - rank)} elements")
+        if isinstance(free, Variable):
+            free = CheckAndRaise(ValueError, f"a window does not fit into axis {k - rank} of {x}")(
+                free, free > 0
+            )
         starts = shape.arange(0, free, step)
         places = shape.expand_dims(starts, 1) + shape.arange(size) * gap
         axes = [axis for axis in range(2 * rank) if axis not in (k, rank + k)]

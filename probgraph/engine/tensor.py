@@ -53,7 +53,7 @@ from probgraph.engine.compositions import (  # isort: skip
     vertical_stack,
     zeros_like,
 )
-from probgraph.engine import convolutions, fourier, neural_networks
+from probgraph.engine import convolutions, fourier, implicit, neural_networks
 from probgraph.engine.arrangements import (
     atleast_1d,
     atleast_2d,
@@ -278,6 +278,7 @@ extra_ops = room(
     fill_diagonal=fill_diagonal,
     fill_diagonal_offset=fill_diagonal_offset,
     unique=unique,
+    Unique=unique,
     ravel_multi_index=ravel_multi_index,
     unravel_index=unravel_index,
     repeat=repeat,
@@ -297,7 +298,23 @@ random = room(
     next_state=next_state,
     generator=raw_random.random_generator_type,
 )
-special = room(f"{__name__}.special", logsumexp=logsumexp, betaln=betaln, xlogy=xlogy, logit=logit)
+special = room(
+    f"{__name__}.special",
+    logsumexp=logsumexp,
+    logaddexp=logaddexp,
+    log_softmax=log_softmax,
+    softmax=softmax,
+    betaln=betaln,
+    factorial=factorial,
+    poch=poch,
+    xlogy=xlogy,
+    xlog1py=xlog1py,
+    logit=logit,
+)
+optimize = room(
+    f"{__name__}.optimize",
+    **{name: getattr(implicit, name) for name in ("minimize", "minimize_scalar", "root", "root_scalar")},
+)
 sys.modules[f"{__name__}.raw_random"] = raw_random
 sharedvar = room(f"{__name__}.sharedvar", TensorSharedVariable=TensorSharedVariable)
 type = room(f"{__name__}.type", TensorType=TensorType)

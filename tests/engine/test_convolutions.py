@@ -162,6 +162,10 @@ def test_errors_say_what_is_needed():
         conv2d(x, w, filter_shape=(1, 2, 3))
     with pytest.raises(ValueError, match="a window of 3 does not fit into 2 elements"):
         conv2d(np.zeros((1, 1, 2, 2)), np.zeros((1, 1, 3, 3)))
+    images, filters = T.tensor4("images"), T.tensor4("filters")
+    small = function([images, filters], T.nnet.conv2d(images, filters))
+    with pytest.raises(ValueError, match="a window does not fit into axis -2 of images"):
+        small(np.zeros((1, 1, 2, 4)), np.zeros((1, 1, 3, 3)))
     with pytest.raises(ValueError, match="pool_2d: padding works with ignore_border=True only"):
         pool_2d(x, (2, 2), pad=(1, 1))
     with pytest.raises(ValueError, match=r"pool_2d: pad \(2, 0\) must be smaller than ws \(2, 2\)"):

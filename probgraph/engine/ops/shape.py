@@ -602,6 +602,10 @@ def join(axis: int, *parts: Any) -> Variable:
     if len(variables) == 1:
         return variables[0]
     rank = variables[0].ndim
+    if isinstance(axis, Constant):
+        axis = int(axis.data)
+    if isinstance(axis, Variable):
+        raise TypeError(f"join: the axis must be a number, known when the graph is made; got {axis}")
     if not -rank <= axis < rank:
         raise ValueError(f"join: axis {axis} does not exist, the parts have {rank} dimensions")
     return Join(axis % rank)(*variables)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops import shape
 from probgraph.engine.toolchain import find_compiler
@@ -129,3 +130,12 @@ def test_errors_say_who_and_what():
         shape.specify_shape(m, (3, 3))
     with pytest.raises(ValueError, match="step is 0"):
         shape.arange(0, 3, 0)
+
+
+def test_the_axis_of_join_must_be_known():
+    v = TensorType("float64", (None,))("v")
+    np.testing.assert_array_equal(shape.join(as_variable(0), v, v).eval({v: [1.0]}), [1.0, 1.0])
+    with pytest.raises(
+        TypeError, match="join: the axis must be a number, known when the graph is made; got k"
+    ):
+        shape.join(TensorType("int64", ())("k"), v, v)
