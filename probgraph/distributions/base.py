@@ -32,6 +32,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from probgraph.distributions.arithmetic import Computable
 from probgraph.distributions.constraints import Constraint, Interval
 from probgraph.distributions.folding import folded, value_if_constant
 from probgraph.distributions.known_signs import certainly
@@ -50,7 +51,7 @@ SHAPE_ARGUMENTS = ("shape", "size")
 Lengths = tuple[int | None, ...]
 
 
-class Distribution:
+class Distribution(Computable):
     """A distribution over numbers, vectors or matrices, or arrays of independent ones.
 
     `Normal.dist(0, 1)` makes one; `Normal("x", 0, 1)` inside a model makes one and registers it there.

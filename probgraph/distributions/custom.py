@@ -8,9 +8,12 @@ from typing import Any, Self
 
 import numpy as np
 
+from probgraph.distributions.arithmetic import computed_with
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.components import component
 from probgraph.distributions.constraints import Each, integer, real
+from probgraph.distributions.folding import folded
+from probgraph.distributions.formulas import of_formula
 from probgraph.distributions.parameters import parameter
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
@@ -37,7 +40,9 @@ class CustomDist(Distribution):
     support_point(rv, size, *params)
         Where a search begins; zeros if not given. rv is None here.
     dist(*params, size)
-        Instead of all of these: a function that makes the distribution of others, such as a Mixture.
+        Instead of all of these: a function that returns a distribution, such as a Mixture, or a formula of one
+        distribution's draws with steps that can be undone: exp, log, sigmoid and such, sums, products and powers with
+        what is not random. Its log density, tails, quantiles and draws follow. NotImplementedError for others.
     signature, or ndim_supp and ndims_params
         How many axes a value and each parameter have: "(n),(n,n)->(n)", or 1 and [1, 2]; numbers if not given.
     dtype
@@ -47,6 +52,10 @@ class CustomDist(Distribution):
     ...     return np.log(rate) - rate * value
     >>> CustomDist.dist(2.0, logp=logp).logp(1.0).eval()
     array(-1.30685282)
+    >>> def shifted(mu, size):
+    ...     return 3.0 + np.exp(Normal.dist(mu, 1.0, size=size))
+    >>> CustomDist.dist(0.0, dist=shifted).logp(4.0).eval()
+    array(-0.91893853)
     """
 
     class_name: str
@@ -141,14 +150,11 @@ def _made_by(who: str, functions: dict[str, Any], args: Sequence[Any], shape: An
     others = sorted(set(functions) - {"dist"})
     if others:
         raise TypeError(f"{who}: dist= says all; {', '.join(others)} cannot be given beside it")
-    made = functions["dist"](*args, size if size is not None else shape)
-    try:
-        return component(who, "what dist returned", made)
-    except TypeError as error:
-        raise NotImplementedError(
-            f"{error}. The density of a formula of random variables is not worked out: return a distribution, or give"
-            " logp= and random="
-        ) from None
+    with computed_with() as found:
+        made = functions["dist"](*(folded(as_variable(a)) for a in args), size if size is not None else shape)
+    if isinstance(made, Variable):
+        return of_formula(who, made, found)
+    return component(who, "what dist returned", made)
 
 
 def _dtype(kwargs: dict[str, Any]) -> str:

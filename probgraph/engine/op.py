@@ -281,6 +281,8 @@ def as_variable(
         variable = x.outputs[0]
     elif isinstance(x, (bool, int, float, complex)) and not isinstance(x, np.generic):
         variable = literal(x, dtype or literal_dtype(x), name)
+    elif hasattr(x, "_as_TensorVariable"):  # Theano's protocol for what can stand in a graph
+        variable = x._as_TensorVariable()
     else:
         variable = _array_constant(x, dtype, name)
     if dtype is not None and variable.dtype != dtype:

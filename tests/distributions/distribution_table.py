@@ -26,6 +26,7 @@ COMBINATORS = (
     "censored",
     "custom",
     "series",
+    "formulas",
     "random_walks",
     "autoregressions",
 )

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 import probgraph as pm
+from probgraph.distributions import formulas
 from probgraph.engine import function, grad
-from probgraph.engine.tensor import dscalar
+from probgraph.engine.tensor import as_tensor_variable, dscalar
 
 mp.mp.dps = 50
 
@@ -402,7 +403,11 @@ def test_a_model_with_distributions_of_ones_own_has_the_posterior_of_the_known_o
         (lambda: pm.CustomDist.dist(1.0, logp=_logp).sample(), NotImplementedError, "without random="),
         (lambda: pm.CustomDist.dist(1.0, random=_random).logp(1), NotImplementedError, "without logp="),
         (lambda: pm.CustomDist.dist(1.0, logp=_logp).logcdf(1), NotImplementedError, "without logcdf="),
-        (lambda: pm.CustomDist.dist(1.0, dist=lambda a, size: 3), NotImplementedError, "a formula of random"),
+        (
+            lambda: pm.CustomDist.dist(1.0, dist=lambda a, size: 3),
+            TypeError,
+            "what dist returned is a distribution",
+        ),
         (
             lambda: pm.CustomDist.dist(dist=_logp, logp=_logp),
             TypeError,
@@ -418,6 +423,125 @@ def test_a_model_with_distributions_of_ones_own_has_the_posterior_of_the_known_o
 def test_what_is_missing_is_named(make, error, text):
     with pytest.raises(error, match=text):
         make()
+
+
+# ------------------------------------------------------------------------------------ formulas
+
+STEPS = [*((op, 0, None) for op in formulas.ONE), *((op, place, 1.7) for op, place in formulas.TWO)]
+STEPS += [(op, place, -0.6) for op, place in formulas.TWO]
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: f"{step[0].name}-{step[1]}-{step[2]}")
+def test_each_step_of_formulas(step):
+    op, place, c = step
+    one_sided = (formulas.ONE[op] if c is None else formulas.TWO[op, place]).domain[0] == 0.0
+    inner = pm.Gamma.dist(3.0, 2.0) if one_sided or op.name == "log1p" else pm.Logistic.dist(0.2, 0.7)
+    known = st.gamma(3, scale=0.5) if one_sided or op.name == "log1p" else st.logistic(0.2, 0.7)
+    x = known.ppf([0.01, 0.2, 0.7, 0.95])
+    f = lambda v: op(v) if c is None else op(c, v) if place else op(v, c)
+    d = pm.CustomDist.dist(dist=lambda size: f(inner._as_TensorVariable()))
+    v = dscalar("v")
+    slope = function([v], grad(f(v), v))
+    slopes = np.array([slope(p) for p in x])
+    y = np.array([value(f(as_tensor_variable(p))) for p in x])
+    np.testing.assert_allclose(value(d.logp(y)), known.logpdf(x) - np.log(np.abs(slopes)), rtol=1e-11)
+    tails = (known.logcdf(x), known.logsf(x))
+    below, above = tails if slopes[0] > 0 else tails[::-1]
+    np.testing.assert_allclose(value(d.logcdf(y)), below, rtol=1e-11)
+    np.testing.assert_allclose(value(d.logccdf(y)), above, rtol=1e-11)
+    np.testing.assert_allclose(value(d.icdf(np.exp(below))), y, rtol=1e-9)
+    drawn = d.sample(2000, random_seed=3)
+    assert st.kstest(drawn, lambda p: np.exp(value(d.logcdf(p)))).pvalue > 1e-3
+    ends = (d.support.lower, d.support.upper)
+    assert np.all(drawn >= value(as_tensor_variable(ends[0]))) and np.all(
+        drawn <= value(as_tensor_variable(ends[1]))
+    )
+    assert not np.isnan(value(d.logp([-1e300, -1.0, 0.0, 1.0, 1e300, np.inf, -np.inf]))).any()
+
+
+def test_formulas_are_the_known_distributions_far_out():
+    lognormal = pm.CustomDist.dist(
+        1.0, 2.0, dist=lambda m, s, size: np.exp(m + s * pm.Normal.dist(0, 1, size=size))
+    )
+    x = np.array([1e-300, 1e-5, 3.0, 1e200])
+    np.testing.assert_allclose(
+        value(lognormal.logp(x)), value(pm.LogNormal.dist(1.0, 2.0).logp(x)), rtol=1e-13
+    )
+    np.testing.assert_allclose(
+        value(lognormal.logccdf(x)), value(pm.LogNormal.dist(1.0, 2.0).logccdf(x)), rtol=1e-13
+    )
+    assert value(lognormal.logp([0.0, -1.0])).tolist() == [-np.inf, -np.inf]
+    pareto = pm.CustomDist.dist(dist=lambda size: 2.0 * pm.math.exp(pm.Exponential.dist(3.0, size=size)))
+    np.testing.assert_allclose(
+        value(pareto.logp([1.9, 2.5, 1e100])),
+        value(pm.Pareto.dist(3.0, 2.0).logp([1.9, 2.5, 1e100])),
+        rtol=1e-13,
+    )
+
+
+def test_a_model_with_a_formula():
+    def shifted(mu, slope, size):
+        return mu + slope * pm.StudentT.dist(4, 0, 1, size=size)
+
+    def made(own):
+        with pm.Model(coords={"row": range(3)}) as model:
+            mu, slope = pm.Normal("mu", 0, 1), pm.Normal("slope", 0, 1)
+            if own:
+                pm.CustomDist("y", mu, slope, dist=shifted, dims="row", observed=[0.5, 2.0, 9.0])
+                pm.CustomDist("z", mu, dist=lambda m, size: pm.math.exp(pm.Normal.dist(m, 1, size=size)))
+            else:
+                pm.StudentT("y", 4, mu, abs(slope), dims="row", observed=[0.5, 2.0, 9.0])
+                pm.LogNormal("z", mu, 1)
+        return model
+
+    for slope in (0.7, -0.7):  # its sign is not known when the model is built
+        at = [
+            m.compile_logp()(m.initial_point({"mu": 0.3, "slope": slope, "z": 1.2}))
+            for m in map(made, (True, False))
+        ]
+        assert at[0] == pytest.approx(at[1], rel=1e-12)
+    with made(True):
+        prior = pm.sample_prior_predictive(2000, random_seed=1)
+    assert prior.prior_predictive["y"].shape == (1, 2000, 3)
+    assert abs(np.log(prior.prior["z"]).std().item() / np.sqrt(2) - 1) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("formula", "error", "text"),
+    [
+        (lambda m: (lambda x: x + x**2)(pm.Normal.dist(0, 1)), NotImplementedError, "in 2 of its operands"),
+        (
+            lambda m: pm.Normal.dist(0, 1) + pm.Laplace.dist(0, 1),
+            NotImplementedError,
+            r"of one random variable, this one is of Normal\(.*\) and Laplace",
+        ),
+        (lambda m: m * 2, NotImplementedError, "this one is of none"),
+        (
+            lambda m: abs(pm.Normal.dist(0, 1)._as_TensorVariable()),
+            NotImplementedError,
+            "the inverse of .*abs",
+        ),
+        (lambda m: np.log(pm.Normal.dist(0, 1)), NotImplementedError, "from 0 on only"),
+        (lambda m: np.ones(2) * pm.Normal.dist(0, 1), NotImplementedError, "repeats one random number; give"),
+        (lambda m: (m - 1.0) * pm.Normal.dist(0, 1), ValueError, "multiplied or divided by 0"),
+        (
+            lambda m: 1 + pm.Poisson.dist(1),
+            NotImplementedError,
+            "it is discrete; formulas are for continuous",
+        ),
+        (lambda m: 1 + pm.MvNormal.dist([0, 0], np.eye(2)), NotImplementedError, "it is of arrays"),
+    ],
+)
+def test_formulas_that_cannot_be_undone(formula, error, text):
+    with pytest.raises(error, match=text):
+        pm.CustomDist.dist(1.0, dist=lambda m, size: formula(m))
+
+
+def test_distributions_are_no_numbers_elsewhere():
+    with pytest.raises(TypeError, match=r"is a distribution, not a number .* CustomDist\(dist=...\)"):
+        pm.Normal.dist(0, 1) + 1
+    with pytest.raises(TypeError, match="Normal: mu must be a number"):
+        pm.Normal.dist(pm.Normal.dist(0, 1), 1)
 
 
 # ------------------------------------------------------------------------------------ in models
