@@ -35,6 +35,7 @@ import numpy as np
 from probgraph.distributions.arithmetic import Computable
 from probgraph.distributions.constraints import Constraint, Interval
 from probgraph.distributions.folding import folded, value_if_constant
+from probgraph.distributions.halving import halved
 from probgraph.distributions.known_signs import certainly
 from probgraph.distributions.parameters import Alternative, parameter, resolve
 from probgraph.distributions.random_variable import open_model
@@ -86,8 +87,17 @@ class Distribution(Computable):
         raise NotImplementedError(f"{type(self).__name__} has no logccdf: {_no_sum(self)}")
 
     def quantile(self, q: Variable) -> Variable:
-        """The least x with P(X <= x) >= q, for 0 < q < 1."""
-        raise NotImplementedError(f"{type(self).__name__} has no icdf: {_no_sum(self)}")
+        """The least x with P(X <= x) >= q, for 0 < q < 1; found by halving where a class has tails and no formula."""
+        if not self.has_tails or self.atoms:
+            raise NotImplementedError(f"{type(self).__name__} has no icdf: {_no_sum(self)}")
+        right = q > 0.5
+        return halved(self, right, ew.switch(right, ew.log1p(-q), ew.log(q)))
+
+    @property
+    def has_tails(self) -> bool:
+        """Whether the class says what `logcdf` and `logccdf` are."""
+        mine = type(self)
+        return mine.cumulative is not Distribution.cumulative and mine.survival is not Distribution.survival
 
     def draw(self, rng: np.random.Generator, size: tuple[int, ...], **params: np.ndarray) -> np.ndarray:
         """An array of draws (*size, *event), where the batches of the parameters broadcast to `size`."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from probgraph.distributions.base import Distribution
-from probgraph.distributions.constraints import Bound, Constraint, Interval
+from probgraph.distributions.constraints import Bound, Constraint, Interval, is_everywhere
 from probgraph.distributions.folding import folded
 from probgraph.distributions.random_variable import RandomVariable
 from probgraph.distributions.transform import Transform
@@ -54,13 +54,6 @@ def asked(who: str, dist: Distribution, name: str, *args: Variable) -> Variable:
         return getattr(dist, name)(*args)
     except NotImplementedError as error:
         raise NotImplementedError(f"{who} needs the {name} of {dist}: {error}") from None
-
-
-def is_everywhere(bound: Bound, value: float) -> bool:
-    """Whether a bound is this number, in every element."""
-    if isinstance(bound, Variable):
-        return isinstance(bound, Constant) and bool(np.all(bound.data == value))
-    return bound == value
 
 
 def greater(a: Bound, b: Bound) -> Bound:

@@ -6,6 +6,8 @@ to the whole real line. A support is a constraint; so a new support brings its t
 
 from __future__ import annotations
 
+import numpy as np
+
 from probgraph.distributions.transform import Transform
 from probgraph.distributions.transforms import Interval as IntervalTransform
 from probgraph.distributions.transforms import log, logodds
@@ -155,3 +157,10 @@ def _text(bound: Variable) -> str:
     if isinstance(bound, Constant) and bound.ndim == 0:
         return f"{bound.data:g}"
     return bound.name or ("its bound" if bound.ndim == 0 else "the bound of its place")
+
+
+def is_everywhere(bound: Bound, value: float) -> bool:
+    """Whether a bound is this number, in every element."""
+    if isinstance(bound, Variable):
+        return isinstance(bound, Constant) and bool(np.all(bound.data == value))
+    return bound == value

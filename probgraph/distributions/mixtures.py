@@ -8,8 +8,16 @@ from typing import Any
 import numpy as np
 
 from probgraph.distributions.base import Distribution
-from probgraph.distributions.components import AnyOf, component, from_to, greater, is_everywhere, lesser
-from probgraph.distributions.constraints import Bound, Constraint, Each, Interval, positive, real
+from probgraph.distributions.components import AnyOf, component, from_to, greater, lesser
+from probgraph.distributions.constraints import (
+    Bound,
+    Constraint,
+    Each,
+    Interval,
+    is_everywhere,
+    positive,
+    real,
+)
 from probgraph.distributions.event_constraints import simplex
 from probgraph.distributions.parameters import Alternative
 from probgraph.distributions.real_line import Normal

@@ -12,22 +12,18 @@ from probgraph.distributions.components import (
     extended,
     from_to,
     greater,
-    is_everywhere,
     lesser,
     log_difference,
     of_numbers,
 )
-from probgraph.distributions.constraints import Interval
+from probgraph.distributions.constraints import Interval, is_everywhere
 from probgraph.distributions.folding import value_if_constant
-from probgraph.engine.barriers import disconnected_grad
+from probgraph.distributions.halving import halved
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
-from probgraph.engine.scanning import scan
 from probgraph.engine.types import TensorType
 
-#: logarithms of the least and of the greatest distance between two numbers
-_NEAREST_LOG, _FARTHEST_LOG = -745.0, 709.0
 _FARTHEST = float(np.finfo("float64").max)
 
 
@@ -114,7 +110,7 @@ class Truncated(Distribution):
         rest, share = ew.log1p(-q), ew.log(q)
         above = ew.logaddexp(rest + upper_low, share + upper_high)
         wanted = ew.switch(right, above, ew.logaddexp(rest + low, share + high))
-        found = self._halved(right, wanted)
+        found = halved(self.dist, right, wanted)
         try:
             plain = self.dist.icdf(ew.exp(ew.switch(right, -1.0, wanted)))
         except NotImplementedError:
@@ -122,40 +118,6 @@ class Truncated(Distribution):
         else:
             found = ew.switch(right | (wanted < -700.0), found, plain)
         return ew.clip(found, self.support.lower, self.support.upper)
-
-    def _halved(self, right: Variable, wanted: Variable) -> Variable:
-        """Where the tail's log probability is `wanted`: a distance from a bound of the support, or from the middle."""
-        inner = of_numbers("Truncated", self.dist)
-        if not is_everywhere(inner.lower, -np.inf):
-            anchor, sign = as_variable(inner.lower), as_variable(1.0)
-        elif not is_everywhere(inner.upper, np.inf):
-            anchor, sign = as_variable(inner.upper), as_variable(-1.0)
-        else:
-            anchor = self.dist.point()
-            sign = ew.switch(self._reached(right, wanted, anchor), -1.0, 1.0)
-        start = ew.zeros_like(wanted + anchor)
-        others = [right, wanted, anchor, sign]
-
-        def halve(near, far, right, wanted, anchor, sign):
-            middle = 0.5 * (near + far)
-            # Beyond it in the direction of the search: reached upwards, not reached downwards.
-            beyond = ew.eq(self._reached(right, wanted, anchor + sign * ew.exp(middle)), sign > 0.0)
-            return ew.switch(beyond, near, middle), ew.switch(beyond, middle, far)
-
-        begin = [start + _NEAREST_LOG, start + _FARTHEST_LOG]
-        (_, far), _ = scan(halve, outputs_info=begin, non_sequences=others, n_steps=64)
-        found = disconnected_grad(anchor + sign * ew.exp(far[-1]))
-        if self.discrete:
-            return ew.round_half_to_even(found)
-        # A step of Newton's, which has the last digits and the derivatives.
-        at = ew.switch(right, self._of_dist("logccdf", found), self._of_dist("logcdf", found))
-        slope = ew.switch(right, -1.0, 1.0) * ew.exp(self.dist.logp(found) - at)
-        step = (at - wanted) / slope
-        return found - ew.switch(ew.isnan(step) | ew.isinf(step), 0.0, step)
-
-    def _reached(self, right: Variable, wanted: Variable, x: Variable) -> Variable:
-        below, above = self._of_dist("logcdf", x), self._of_dist("logccdf", x)
-        return ew.switch(right, above <= wanted, below >= wanted)
 
     def point(self):
         """The distribution's own point if it is between the bounds; else the middle, or a step behind one."""

@@ -19,6 +19,7 @@ from probgraph.distributions import Distribution
 from probgraph.engine.autodiff import grad
 from probgraph.engine.function import function
 from probgraph.engine.graph import Variable
+from probgraph.engine.op import as_variable
 from probgraph.engine.types import TensorType
 
 EPS = 2.0**-52
@@ -145,10 +146,19 @@ def tail_errors(cls: type[Distribution], params: dict[str, Any]) -> Errors | Non
     return errors
 
 
+def has_quantile(cls: type[Distribution], params: dict[str, Any]) -> bool:
+    """Whether the library has an icdf: a formula, or tails to look it up in."""
+    dist = cls.dist(**params)
+    searched = dist.has_tails and not dist.atoms
+    return row(cls).cdf is not None and (cls.quantile is not Distribution.quantile or searched)
+
+
 def quantile_errors(cls: type[Distribution], params: dict[str, Any]) -> Errors | None:
     """P(X <= icdf(q)) against q, from the side that is small; None where the library has no icdf."""
-    if row(cls).cdf is None or cls.quantile is Distribution.quantile:
+    if not has_quantile(cls, params):
         return None
+    if cls.dist(**params).discrete:
+        return integer_quantile_errors(cls, params)
     errors = Errors()
     found = np.broadcast_to(cls.dist(**params).icdf(np.array(QUANTILES)).eval(), len(QUANTILES))
     for q, x in zip(QUANTILES, found, strict=True):
@@ -166,6 +176,24 @@ def quantile_errors(cls: type[Distribution], params: dict[str, Any]) -> Errors |
             continue  # or too large
         if not abs(got - wanted) <= allowed:
             errors.wrong.append((q, float(x), float(got), float(wanted)))
+    return errors
+
+
+def integer_quantile_errors(cls: type[Distribution], params: dict[str, Any]) -> Errors:
+    """Whether icdf(q) is the least integer k with P(X <= k) >= q: but for q within rounding of a step of the cdf."""
+    errors = Errors()
+    dist = cls.dist(**params)
+    found = np.broadcast_to(dist.icdf(np.array(QUANTILES)).eval(), len(QUANTILES))
+    first, last = (float(as_variable(b).eval()) for b in (dist.support.lower, dist.support.upper))
+    for q, k in zip(QUANTILES, found, strict=True):
+        exact, nothing, everything = (row(cls).cdf, 0, 1) if q < 0.5 else (row(cls).ccdf, 1, 0)
+        here = exact(mp.mpf(float(k)), **exactly(params)) if k < last else mp.mpf(everything)
+        before = exact(mp.mpf(float(k)) - 1, **exactly(params)) if k > first else mp.mpf(nothing)
+        wanted = mp.mpf(q) if q < 0.5 else 1 - mp.mpf(q)
+        allowed = RELATIVE * wanted + (4 * EPS * q if q > 0.5 else 0)
+        low, high = (before, here) if q < 0.5 else (here, before)  # the wanted probability is between these
+        if not low - allowed <= wanted <= high + allowed:
+            errors.wrong.append((q, float(k), float(low), float(high)))
     return errors
 
 
