@@ -23,6 +23,8 @@ from probgraph.distributions.constraints import (
 from probgraph.distributions.parameters import Alternative
 from probgraph.distributions.special import betaln, log1mexp_exp, log_binomial, times_log, times_log1m
 from probgraph.engine.ops import elementwise as ew
+from probgraph.engine.ops import reduce
+from probgraph.engine.ops.shape import arange, shape_padright
 
 chance = Interval("greater than 0, at most 1", 0.0, 1.0, closed_upper=True)
 from_one = Interval("an integer, at least 1", 1.0, 2.0**53, closed_lower=True, integers=True)
@@ -106,7 +108,29 @@ class Geometric(Distribution):
         return ew.floor(ew.minimum(1.0 / self.p, 2.0**52))
 
 
-class BetaBinomial(Distribution):
+class _SummedTails(Distribution):
+    """Counts up to n whose tails have no closed form: sums over all of them, exact, in time and memory of order n."""
+
+    def _both(self, x):
+        """log P(X <= x) and log P(X > x): the smaller one a sum, the larger one what that lacks to 1."""
+        counts = arange(ew.cast(reduce.max(self.n), "int64") + 1, dtype="float64")
+        one = {name: shape_padright(getattr(self, name)) for name in self.params}
+        masses = type(self).dist(**one).logp(counts)
+        upto = counts <= shape_padright(x)
+        below = reduce.logsumexp(ew.switch(upto, masses, -np.inf), axis=-1)
+        above = reduce.logsumexp(ew.switch(upto, -np.inf, masses), axis=-1)
+        left = below < above
+        smaller = ew.log1mexp(ew.minimum(ew.switch(left, below, above), 0.0))
+        return ew.switch(left, below, smaller), ew.switch(left, smaller, above)
+
+    def cumulative(self, x):
+        return self._both(x)[0]
+
+    def survival(self, x):
+        return self._both(x)[1]
+
+
+class BetaBinomial(_SummedTails):
     """Successes in n trials whose probability is Beta's: (n over x) B(x + alpha, n - x + beta) / B(alpha, beta).
 
     alpha and beta are positive, n is an integer, at least 0; x = 0, 1, ..., n.
@@ -140,7 +164,7 @@ class BetaBinomial(Distribution):
         return ew.floor(self.mean())
 
 
-class HyperGeometric(Distribution):
+class HyperGeometric(_SummedTails):
     """Marked ones among n drawn without replacement from N of which k are: (k over x) (N - k over n - x) / (N over n).
 
     N, k and n are integers, k <= N and n <= N; x runs from max(0, n + k - N) to min(k, n).

@@ -128,6 +128,20 @@ class _Hurdle(Distribution):
         above = ew.log(self.psi) + self.inner.density(at) - self._log_positive(at)
         return ew.switch(x > 0.5, above, ew.log1p(-self.psi))
 
+    def cumulative(self, x):
+        above = self.survival(x)
+        # P(0 < X <= x) / P(X > 0), from the side on which digits are left.
+        rest = self.inner.survival(x) - self._log_positive(x)
+        upto, at_zero = self.inner.cumulative(x), self.inner.cumulative(ew.zeros_like(x))
+        few = upto + ew.log1mexp(ew.minimum(at_zero - upto, 0.0)) - self._log_positive(x)
+        share = ew.switch(rest < -0.5, ew.log1mexp(ew.minimum(rest, -0.5)), few)
+        below = ew.logaddexp(ew.log1p(-self.psi), ew.log(self.psi) + share)
+        below = ew.switch(x > 0.5, below, ew.log1p(-self.psi))
+        return ew.switch((above < -1.0) & (x > 0.5), ew.log1mexp(ew.minimum(above, -1.0)), below)
+
+    def survival(self, x):
+        return ew.log(self.psi) + ew.switch(x > 0.5, self.inner.survival(x) - self._log_positive(x), 0.0)
+
     def _positive_chance(self):
         return ew.exp(self._log_positive(self.inner.mean()))
 
@@ -219,6 +233,11 @@ class _ContinuousHurdle(_OrZero):
         below = ew.logaddexp(ew.log1p(-self.psi), ew.log(self.psi) + self.inner.cumulative(positive_x))
         below = ew.switch(x > 0.0, below, ew.log1p(-self.psi))
         return ew.switch(above < -1.0, ew.log1mexp(ew.minimum(above, -1.0)), below)
+
+    def quantile(self, q):
+        share = (q - (1.0 - self.psi)) / self.psi
+        inside = share > 0.0
+        return ew.switch(inside, self.inner.quantile(ew.switch(inside, share, 0.5)), 0.0)
 
     def survival(self, x):
         positive_x = ew.switch(x > 0.0, x, 1.0)

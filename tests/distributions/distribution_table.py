@@ -359,6 +359,21 @@ def _log_ways(n, k):
     return mp.loggamma(n + 1) - mp.loggamma(k + 1) - mp.loggamma(n - k + 1)
 
 
+def _hyper_geometric(x, N, k, n):
+    return _log_ways(k, x) + _log_ways(N - k, n - x) - _log_ways(N, n)
+
+
+def _sums(log_mass, bounds):
+    """P(X <= x) and P(X > x) of finitely many integers, mass by mass."""
+
+    def summed(x, above, params):
+        low, high = (int(b) for b in bounds(**params))
+        chosen = range(max(int(x) + 1, low), high + 1) if above else range(low, min(int(x), high) + 1)
+        return mp.fsum(mp.exp(log_mass(mp.mpf(j), **params)) for j in chosen)
+
+    return (lambda x, **params: summed(x, False, params)), (lambda x, **params: summed(x, True, params))
+
+
 def _beta_binomial(x, alpha, beta, n):
     return _log_ways(n, x) + _log_beta(x + alpha, n - x + beta) - _log_beta(alpha, beta)
 
@@ -404,6 +419,25 @@ def _hurdle_negative_binomial(x, psi, mu, alpha):
     if not x:
         return mp.log(1 - psi)
     return mp.log(psi) + _negative_binomial(x, mu, alpha) - mp.log(-mp.expm1(-alpha * mp.log1p(mu / alpha)))
+
+
+def _hurdle_count_tails(log_mass, inner_ratio):
+    return _tails(
+        log_mass,
+        lambda k, psi, **params: (
+            inner_ratio(k, **params)
+            if k
+            else mp.exp(log_mass(mp.mpf(1), psi, **params) - log_mass(mp.mpf(0), psi, **params))
+        ),
+    )
+
+
+_HURDLE_POISSON_TAILS = _hurdle_count_tails(_hurdle_poisson, lambda k, mu: mu / (k + 1))
+_HURDLE_NEGATIVE_BINOMIAL_TAILS = _hurdle_count_tails(
+    _hurdle_negative_binomial, lambda k, mu, alpha: (k + alpha) / (k + 1) * mu / (mu + alpha)
+)
+_BETA_BINOMIAL_TAILS = _sums(_beta_binomial, lambda alpha, beta, n: (0, n))
+_HYPER_GEOMETRIC_TAILS = _sums(_hyper_geometric, lambda N, k, n: (max(0, n + k - N), min(n, k)))
 
 
 def _masses_of(log_mass, **params):
@@ -1014,6 +1048,7 @@ TABLE: dict[str, Row] = {
         (-1, 0.5),
         _hurdle_negative_binomial,
         lambda **params: _masses_of(_hurdle_negative_binomial, **params),
+        *_HURDLE_NEGATIVE_BINOMIAL_TAILS,
         alternatives=(({"psi": 0.5, "n": 3.0, "p": 0.25}, {"psi": 0.5, "mu": 9.0, "alpha": 3.0}),),
     ),
     "HurdlePoisson": Row(
@@ -1022,6 +1057,7 @@ TABLE: dict[str, Row] = {
         (-1, 0.5),
         _hurdle_poisson,
         lambda **params: _masses_of(_hurdle_poisson, **params),
+        *_HURDLE_POISSON_TAILS,
     ),
     "Geometric": Row(
         ({"p": 0.3}, {"p": 1e-3}, {"p": 0.999}),
@@ -1042,13 +1078,15 @@ TABLE: dict[str, Row] = {
         (-1, 0.5, 1001),
         _beta_binomial,
         lambda alpha, beta, n: st.betabinom(n, alpha, beta),
+        *_BETA_BINOMIAL_TAILS,
     ),
     "HyperGeometric": Row(
         ({"N": 50, "k": 20, "n": 10}, {"N": 12, "k": 10, "n": 5}, {"N": 1000, "k": 30, "n": 900}),
         (0, 1, 3, 5, 8, 20, 29),
         (-1, 0.5, 2000),
-        lambda x, N, k, n: _log_ways(k, x) + _log_ways(N - k, n - x) - _log_ways(N, n),
+        _hyper_geometric,
         lambda N, k, n: st.hypergeom(N, k, n),
+        *_HYPER_GEOMETRIC_TAILS,
     ),
     "DiscreteUniform": Row(
         ({"lower": 0.0, "upper": 5.0}, {"lower": -3.0, "upper": 1e6}, {"lower": 1.0, "upper": 1.0}),
