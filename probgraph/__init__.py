@@ -13,7 +13,7 @@ from typing import Any
 
 # ruff: noqa: F403  whatever distributions there are
 from probgraph import distributions, math
-from probgraph.approximations import Approximation, fit, fit_laplace
+from probgraph.approximations import Approximation, fit, fit_laplace, fit_pathfinder
 from probgraph.arviz_names import from_arviz, is_arvizs
 from probgraph.cross_validation import loo_in_chunks
 from probgraph.distributions import *
@@ -87,6 +87,7 @@ __all__ = [
     "loo_in_chunks",
     "fit",
     "fit_laplace",
+    "fit_pathfinder",
     "Minimum",
     "marginalize",
     "math",

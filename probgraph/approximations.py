@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from probgraph.arviz_names import pareto_smoothed
 from probgraph.inference_data import build
 from probgraph.model.checks import explanation
 from probgraph.model.layout import Layout
@@ -15,9 +17,10 @@ from probgraph.model.log_density import log_density
 from probgraph.model.model import Model, the_model
 from probgraph.optimize import minimize
 from probgraph.optimize.objective import CompiledObjective
+from probgraph.pathfinder import pathfinder
 from probgraph.posterior import Results, dims_of_results
 from probgraph.progress import Bar
-from probgraph.samplers import LogDensity
+from probgraph.samplers import LogDensity, jittered_starts
 
 METHODS = ("advi", "fullrank_advi")
 
@@ -111,13 +114,106 @@ def fit_laplace(
     return _as_arvizs(model, arrays, "laplace")
 
 
-def _as_arvizs(model: Model, arrays: Mapping[str, np.ndarray], sampler: str) -> Any:
+def fit_pathfinder(
+    *,
+    num_paths: int = 4,
+    num_draws: int = 1000,
+    num_draws_per_path: int = 1000,
+    maxcor: int = 6,
+    maxiter: int = 1000,
+    num_elbo_draws: int = 10,
+    jitter: float = 2.0,
+    importance_sampling: str | None = "psis",
+    start: Mapping[str, Any] | None = None,
+    random_seed: Any = None,
+    model: Model | None = None,
+) -> Any:
+    """Draws of the best normal approximations along several optimisers' paths: multi-path Pathfinder.
+
+    Parameters
+    ----------
+    num_paths, jitter
+        Paths, each from within `jitter` (over R^n) of the initial point.
+    num_draws, num_draws_per_path
+        Draws returned, resampled from those of all paths by their importance.
+    maxcor, maxiter, num_elbo_draws
+        Steps that L-BFGS remembers, its iterations, and draws for the lower bound at each point of a path.
+    importance_sampling
+        "psis": by Pareto smoothed weights; "psir": by plain weights; None: all paths alike.
+
+    Returns ArviZ's object, one chain of `num_draws`; in its attrs `pareto_k`, which from 0.7 on says that the approximation
+    is not near the posterior, and the `elbo` of each path. Zhang, Carpenter, Gelman & Vehtari, "Pathfinder" (JMLR 2022).
+    Raises ValueError for settings that make no sense, and where no path ends.
+
+    >>> with Model():
+    ...     x = Normal("x", 3.0, 0.5)
+    ...     idata = fit_pathfinder(random_seed=1)
+    """
+    for name, value in (
+        ("num_paths", num_paths),
+        ("num_draws", num_draws),
+        ("num_draws_per_path", num_draws_per_path),
+        ("maxcor", maxcor),
+        ("maxiter", maxiter),
+        ("num_elbo_draws", num_elbo_draws),
+    ):
+        if value < 1:
+            raise ValueError(f"fit_pathfinder: {name} is {value}; it must be at least 1")
+    if importance_sampling not in ("psis", "psir", None):
+        raise ValueError(
+            f"fit_pathfinder: importance_sampling is {importance_sampling!r}; it must be 'psis', 'psir' or None"
+        )
+    if not 0 <= jitter < np.inf:
+        raise ValueError(f"fit_pathfinder: jitter is {jitter}; it must be finite, and at least 0")
+    model, density, layout, q = _ready("fit_pathfinder", model, start)
+    rng = np.random.default_rng(random_seed)
+    starts = jittered_starts(density, q, num_paths, int(rng.integers(2**62)), radius=jitter)
+    paths = [
+        pathfinder(density, one, rng, history=maxcor, max_iterations=maxiter, elbo_draws=num_elbo_draws)
+        for one in starts
+    ]
+    drawn = [path.normal.draw(rng, num_draws_per_path) for path in paths]
+    places = np.concatenate([places for places, _ in drawn])
+    log_normal = np.concatenate([logs for _, logs in drawn])
+    with np.errstate(invalid="ignore"):
+        ratios = np.array([density(one)[0] for one in places]) - log_normal
+    ratios[~np.isfinite(ratios)] = -np.inf
+    weights, k = np.zeros(len(places)), float("nan")
+    if importance_sampling == "psis":
+        smoothed, k = pareto_smoothed(
+            np.where(np.isfinite(ratios), ratios, ratios[np.isfinite(ratios)].min())
+        )
+        weights = np.where(np.isfinite(ratios), smoothed, -np.inf)
+    elif importance_sampling == "psir":
+        weights = ratios
+    else:
+        weights = np.where(np.isfinite(ratios), 0.0, -np.inf)
+    chances = np.exp(weights - weights.max())
+    chosen = rng.choice(len(places), num_draws, p=chances / chances.sum())
+    if k > 0.7:
+        warnings.warn(
+            f"Pareto k is {k:.2f}, above 0.7: the normal approximations are far from the posterior, and quantiles of these"
+            ' draws cannot be trusted. They may serve as starts: sample(init="pathfinder")',
+            stacklevel=2,
+        )
+    arrays = Results(model, layout).arrays(places[chosen][None])["posterior"]
+    attributes = {
+        "pareto_k": k,
+        "elbo": [path.elbo for path in paths],
+        "gradient_evaluations": sum(p.gradients for p in paths),
+    }
+    return _as_arvizs(model, arrays, "pathfinder", attributes)
+
+
+def _as_arvizs(
+    model: Model, arrays: Mapping[str, np.ndarray], sampler: str, attributes: Mapping[str, Any] | None = None
+) -> Any:
     groups = {
         "posterior": arrays,
         "observed_data": {o.name: o.present_array() for o in model.observed},
         "constant_data": {d.name or "": d.get_value() for d in model.data_vars},
     }
-    return build(groups, dims_of_results(model), model.coords, {"sampler": sampler})
+    return build(groups, dims_of_results(model), model.coords, {"sampler": sampler, **(attributes or {})})
 
 
 def _hessian(density: LogDensity, x: np.ndarray) -> np.ndarray:

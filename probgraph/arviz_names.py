@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 #: statistics and conversions; plots are whatever begins with plot_
 NAMES = (
     "bfmi",
@@ -39,6 +41,21 @@ OTHER_NAMES = {
 def is_arvizs(name: str) -> bool:
     """Whether a name is looked for in ArviZ."""
     return name in NAMES or name.startswith("plot_")
+
+
+def pareto_smoothed(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
+    """Log weights (n,) of importance sampling, Pareto smoothed and normalised, and the estimate of the Pareto shape k: from
+    0.7 on the weights are not to be trusted. Vehtari, Simpson, Gelman, Yao & Gabry (JMLR 2024).
+    """
+    import arviz  # late: it takes longer than sampling a small model
+
+    if hasattr(arviz, "psislw"):
+        smoothed, k = arviz.psislw(log_weights)
+    else:
+        from arviz_stats.base import array_stats
+
+        smoothed, k = array_stats.psislw(log_weights)
+    return np.asarray(smoothed) - np.logaddexp.reduce(np.asarray(smoothed)), float(k)
 
 
 def from_arviz(name: str) -> Any:

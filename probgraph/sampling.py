@@ -23,6 +23,9 @@ from probgraph.model.checks import explanation
 from probgraph.model.layout import Layout
 from probgraph.model.log_density import compiled_density, density_graphs
 from probgraph.model.model import Model, the_model
+from probgraph.optimize import minimize
+from probgraph.optimize.objective import CompiledObjective
+from probgraph.pathfinder import starts_of_paths
 from probgraph.posterior import IDATA_OPTIONS, Results, to_arviz
 from probgraph.remote import refuse_no_executor, sample_elsewhere
 from probgraph.running import Place, Run, new_store, refuse_another_model, stored_run, watch_of
@@ -46,6 +49,8 @@ INITS = {
     "jitter+adapt_diag_grad": "diag",
     "jitter+adapt_full": "dense",
     "adapt_full": "dense",
+    "pathfinder": None,
+    "map": None,
 }
 """PyMC's names: whether starts are jittered, and the metric where the name says one; `metric` goes before."""
 
@@ -118,7 +123,8 @@ def sample(
     init
         "jitter+adapt_diag" starts each chain at its own place within 1 (over R) around the centre, retried
         up to `jitter_max_retries` times until the density is finite; "adapt_diag" starts at the centre.
-        With "jitter+adapt_diag_grad" the metric is "diag", with "jitter+adapt_full" and "adapt_full" it is "dense",
+        "pathfinder" starts each chain at a draw of its own normal approximation (`fit_pathfinder`), "map" all at the mode
+        over R. With "jitter+adapt_diag_grad" the metric is "diag", with "jitter+adapt_full" and "adapt_full" it is "dense",
         where `metric` does not say another.
     discard_tuned_samples
         False keeps the warm-up in groups of its own.
@@ -365,13 +371,18 @@ def _starts(
         if len(initvals) != chains:
             raise ValueError(f"initvals is a list of {len(initvals)} for {chains} chains")
         centre = np.stack([layout.vector(model.initial_point(given)) for given in initvals])
-    radius, tries = (0.0, 1) if init.startswith("adapt") else (1.0, max(retries, 1))
+    radius, tries = (0.0, 1) if init.startswith(("adapt", "map")) else (1.0, max(retries, 1))
+    if init == "map":
+        centre = np.atleast_2d(centre)
+        centre = np.stack([minimize(CompiledObjective(compiled.density, sign=-1.0), one).x for one in centre])
+        centre = centre if len(centre) == chains else centre[0]
     # Whole numbers begin at the centre, and then move by themselves.
     around = radius * np.concatenate(
         [np.full(slot.stop - slot.start, float(slot.value.dtype == "float64")) for slot in layout.slots]
     )
     try:
-        return jittered_starts(compiled.density, centre, chains, seed, tries=tries, radius=around)
+        starts = jittered_starts(compiled.density, centre, chains, seed, tries=tries, radius=around)
+        return starts_of_paths(compiled.density, starts, seed) if init == "pathfinder" else starts
     except StartError as error:
         why = explanation(model, layout.point(error.q), error.gradient)
         raise ValueError(

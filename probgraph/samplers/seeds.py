@@ -12,11 +12,11 @@ from typing import Literal
 import numpy as np
 
 Seed = int | Sequence[int] | np.random.SeedSequence | None
-PURPOSES = {"starts": 1, "draws": 2}
+PURPOSES = {"starts": 1, "draws": 2, "paths": 3}
 
 
 def chain_generators(
-    random_seed: Seed, chains: int, purpose: Literal["starts", "draws"], first: int = 0
+    random_seed: Seed, chains: int, purpose: Literal["starts", "draws", "paths"], first: int = 0
 ) -> list[np.random.PCG64]:
     """A bit generator for each chain, numbered from ``first``; None as seed takes fresh entropy from the system."""
     seed = seed_sequence(random_seed)
