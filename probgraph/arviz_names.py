@@ -54,7 +54,7 @@ def pareto_smoothed(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
     else:
         from arviz_stats.base import array_stats
 
-        smoothed, k = array_stats.psislw(log_weights)
+        smoothed, k = array_stats.psislw(-log_weights)  # it wants the negative logarithms
     return np.asarray(smoothed) - np.logaddexp.reduce(np.asarray(smoothed)), float(k)
 
 

@@ -19,7 +19,15 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 #: Outside the standard library the package may import these, and those that are slow to import inside functions.
 DEPENDENCIES = {"numpy", "scipy", "arviz"}
-LATE = {"arviz", "xarray", "matplotlib", "scipy", "importlib", "graphviz", "arviz_stats"}  # the last is part of ArviZ 1
+LATE = {
+    "arviz",
+    "xarray",
+    "matplotlib",
+    "scipy",
+    "importlib",
+    "graphviz",
+    "arviz_stats",
+}  # the last is part of ArviZ 1
 
 
 def test_runtime_dependencies_are_three():
