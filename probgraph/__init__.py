@@ -11,8 +11,9 @@ The engine alone, in the manner of Theano: `import probgraph.engine as theano`.
 
 from typing import Any
 
-# ruff: noqa: F403  whatever distributions there are
-from probgraph import distributions, math
+# ruff: noqa: F403  whatever distributions and update rules there are
+from probgraph import distributions, math, updates
+from probgraph.absent import refuse
 from probgraph.approximations import Approximation, fit, fit_laplace, fit_pathfinder
 from probgraph.arviz_names import from_arviz, is_arvizs
 from probgraph.cross_validation import loo_in_chunks
@@ -52,9 +53,14 @@ from probgraph.step_methods import (
     UniformProposal,
 )
 from probgraph.steps import MALA, NUTS, WALNUTS, HamiltonianMC
+from probgraph.updates import *
+
+DensityDist = distributions.CustomDist
+Lognormal = distributions.LogNormal
 
 __all__ = [
     *distributions.__all__,
+    *updates.__all__,
     "MALA",
     "MAP",
     "NUTS",
@@ -115,4 +121,5 @@ def __getattr__(name: str) -> Any:
             return "not installed"
     if is_arvizs(name):
         return from_arviz(name)
+    refuse(name)
     raise AttributeError(f"module 'probgraph' has no attribute {name!r}")
