@@ -7,15 +7,17 @@ are one call of NumPy for each variable. Many draws are worked off in chunks, so
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from probgraph.changes import changed_data, changed_dims, drawn_again, told
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.many_draws import batch_for, draw_for_each
-from probgraph.engine.graph import FunctionGraph, Variable, graph_inputs, rebuild
+from probgraph.engine.graph import FunctionGraph, Variable, ancestors, graph_inputs, rebuild
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.run_graph import numpy_function
 from probgraph.engine.types import TensorType
@@ -341,18 +343,29 @@ def sample_posterior_predictive(
     extend_inferencedata: bool = False,
     predictions: bool = False,
     idata_kwargs: Mapping[str, Any] | None = None,
+    *,
+    sample_vars: str | Sequence[str] | None = None,
+    freeze_vars: str | Sequence[str] | None = None,
 ) -> Any:
     """Draws of what is observed, or of other variables, one for each draw of the posterior.
 
     A free variable that the trace has is taken from it, unless `var_names` names it; one that it lacks is drawn
-    anew, from its prior given the others. New predictors, and new lengths, come by `set_data` before.
+    anew, from its prior given the others. New predictors, and new lengths, come by `set_data` before. A free variable
+    whose prior depends on Data that are not those of the trace any more, or whose dims have other labels, is drawn
+    anew too, and so is what depends on one that is; a notice says which. (A trace that is a dict or a dataset says
+    nothing of its data: they count as unchanged.)
 
     Parameters
     ----------
     trace
         What `sample` returned; or its posterior, or a dict of arrays (chain, draw, \\*shape) by name.
     var_names
-        The variables to draw; the observed ones by default. Deterministics are computed.
+        The variables to draw; by default those of `sample_vars`, without them the observed ones and the Deterministics
+        that depend on these. Deterministics are computed.
+    sample_vars
+        Free variables to draw anew, whether or not `var_names` has them.
+    freeze_vars
+        Free variables to take from the trace even so.
     random_seed
         The same seed gives the same draws.
     return_inferencedata
@@ -374,12 +387,29 @@ def sample_posterior_predictive(
     who = "sample_posterior_predictive"
     model = the_model(model, f"{who}()")
     known, chains = posterior_draws(who, trace, sample_dims)
-    names = _names(who, model, var_names, [o.name for o in model.observed])
+    anew = _names(who, model, sample_vars, [])
+    frozen = _names(who, model, freeze_vars, [])
+    names = _names(who, model, var_names, anew or _predicted(model))
     if not names:
         raise ValueError(f"{who}: the model has no observed variables; say which to draw with var_names=")
     free = {f.name: f for f in model.free}
-    given = [n for n in free if n in known and n not in (var_names or ())]
-    each = plan(model, names, _needed(model, names, given))
+    for name in frozen:
+        if name not in known or name not in free:
+            raise ValueError(f"{who}: freeze_vars has {name!r}, of which the trace has no draws")
+        if name in anew:
+            raise ValueError(
+                f"{who}: {name!r} is in sample_vars and in freeze_vars; it can be in one of them"
+            )
+    named = {*anew, *names} - set(frozen)
+    again = drawn_again(model, known, changed_data(model, trace), changed_dims(model, trace), named, frozen)
+    given = [n for n in free if n in known and n not in named and n not in again]
+    drawn_names = [n for n in names if n not in given]
+    each = plan(model, drawn_names, _needed(model, drawn_names, given))
+    needed = {
+        n: why for n, why in again.items() if any(v.name == n for s in each.stages for v in s.variables)
+    }
+    if needed:
+        print(told(needed), file=sys.stderr)
     shape = next(iter(known.values())).shape[:2]
     count = int(np.prod(shape))
     flat = {}
@@ -388,12 +418,12 @@ def sample_posterior_predictive(
         if array.shape[2:] != wanted:
             raise ValueError(
                 f"{who}: {name} has shape {array.shape[2:]} in the trace and {wanted} in the model; to draw it anew from its"
-                f" prior, name it in var_names="
+                f" prior, name it in sample_vars="
             )
         flat[name] = array.reshape(count, *array.shape[2:])
     with Bar(f"Drawing {', '.join(names)}", count, progressbar) as bar:
         drawn = each.in_chunks(np.random.default_rng(random_seed), flat, count, bar)
-    arrays = {n: a.reshape(*shape, *a.shape[1:]) for n, a in drawn.items()}
+    arrays = {n: known[n] if n in given else drawn[n].reshape(*shape, *drawn[n].shape[1:]) for n in names}
     if not return_inferencedata:
         return arrays
     group, data = (
@@ -407,6 +437,13 @@ def sample_posterior_predictive(
         groups["observed_data"] = {o.name: o.present_array() for o in model.observed}
     result = build(groups, *_labels(model, idata_kwargs, chain=chains))
     return extend(trace, result) if extend_inferencedata else result
+
+
+def _predicted(model: Model) -> list[str]:
+    """What is observed, and the Deterministics that depend on it: of missing observations, those and the others."""
+    seen = set(model.observed_RVs)
+    behind = [d.name or "" for d in model.deterministics if seen.intersection(ancestors([d]))]
+    return [o.name for o in model.observed] + behind
 
 
 def _needed(model: Model, names: Sequence[str], given: Sequence[str]) -> list[str]:

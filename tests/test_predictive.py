@@ -186,6 +186,105 @@ def test_new_predictors_and_new_lengths():
             pm.sample_posterior_predictive(trace, progressbar=False)
 
 
+def _grouped(labels, x):
+    with pm.Model(coords={"group": labels, "row": np.arange(len(x))}) as model:
+        level = pm.Data("level", np.zeros(len(labels)), dims="group")
+        data = pm.Data("x", x, dims="row")
+        mu = pm.Normal("mu", 0.0, 1.0)
+        a = pm.Normal("a", mu + level, 1e-3, dims="group")
+        b = pm.Normal("b", 0.0, 1.0)
+        twice = pm.Deterministic("twice", 2 * a, dims="group")
+        pm.Normal("y", twice[np.arange(len(x)) % len(labels)] + b * data, 1e-3, observed=x, dims="row")
+    return model
+
+
+def test_what_depends_on_changed_data_is_drawn_again_and_told(capsys):
+    model = _grouped(["p", "q"], np.zeros(4))
+    with model:
+        idata = pm.sample(20, tune=20, chains=1, random_seed=1, progressbar=False)
+        draw = lambda **more: pm.sample_posterior_predictive(
+            idata, random_seed=2, progressbar=False, return_inferencedata=False, **more
+        )
+        capsys.readouterr()
+        draw()
+        pm.set_data({"x": np.ones(4)})  # no prior reads it
+        before = draw()
+        assert "again" not in capsys.readouterr().err
+        pm.set_data({"level": [100.0, 200.0]})
+        after = draw()
+        said = capsys.readouterr().err
+        assert "Drawn again" in said and "a, which depends on level" in said and "freeze_vars=" in said
+        kept = draw(freeze_vars=["a"])
+        assert "again" not in capsys.readouterr().err
+        twice = draw(var_names=["a", "twice"], freeze_vars="a")
+        only = draw(sample_vars=["a"])
+        # A posterior by itself says nothing of its data.
+        alone = pm.sample_posterior_predictive(
+            {n: idata["posterior"][n].values for n in ("mu", "a", "b")},
+            random_seed=2,
+            progressbar=False,
+            return_inferencedata=False,
+        )
+    mu, a, b = (idata["posterior"][n].values for n in ("mu", "a", "b"))
+    near = {"atol": 0.05}
+    np.testing.assert_allclose(before["y"], 2 * a[..., [0, 1, 0, 1]] + b[..., None], **near)
+    np.testing.assert_allclose(
+        after["y"], 2 * (mu[..., None] + np.array([100.0, 200, 100, 200])) + b[..., None], **near
+    )
+    np.testing.assert_allclose(kept["y"], before["y"], **near)
+    np.testing.assert_allclose(alone["y"], before["y"], **near)
+    np.testing.assert_array_equal(twice["a"], a)
+    np.testing.assert_allclose(twice["twice"], 2 * a)
+    assert list(only) == ["a"]
+    np.testing.assert_allclose(only["a"], mu[..., None] + np.array([100.0, 200.0]), **near)
+    with model, pytest.raises(ValueError, match="freeze_vars has 'y', of which the trace has no draws"):
+        pm.sample_posterior_predictive(idata, freeze_vars=["y"], progressbar=False)
+    with model, pytest.raises(ValueError, match="'a' is in sample_vars and in freeze_vars"):
+        pm.sample_posterior_predictive(idata, freeze_vars=["a"], sample_vars=["a"], progressbar=False)
+
+
+def test_groups_with_other_labels_are_drawn_from_their_prior(capsys):
+    model = _grouped(["p", "q"], np.zeros(4))
+    with model:
+        idata = pm.sample(20, tune=20, chains=1, random_seed=1, progressbar=False)
+        pm.set_data({"level": [0.0, 0.0, 50.0]}, coords={"group": ["r", "s", "t"]})
+        capsys.readouterr()
+        new = pm.sample_posterior_predictive(
+            idata, var_names=["twice"], predictions=True, random_seed=2, progressbar=False
+        )["predictions"]["twice"]
+    said = capsys.readouterr().err
+    assert "a, which depends on level, group" in said
+    assert list(new["group"].values) == ["r", "s", "t"]
+    mu = idata["posterior"]["mu"].values[..., None]
+    np.testing.assert_allclose(new.values, 2 * (mu + np.array([0, 0, 50.0])), atol=0.05)
+
+
+def test_what_depends_on_what_is_drawn_again_is_too(capsys):
+    with pm.Model():
+        mu = pm.Normal("mu", 50.0, 1e-3)
+        theta = pm.Normal("theta", mu, 1e-3)
+        pm.Normal("y", theta, 1e-3, observed=0.0)
+        trace = {"mu": np.zeros((1, 5)), "theta": np.zeros((1, 5))}
+        drawn = pm.sample_posterior_predictive(
+            trace, var_names=["mu", "y"], progressbar=False, return_inferencedata=False, random_seed=1
+        )
+    np.testing.assert_allclose(drawn["y"], 50.0, atol=0.1)
+    assert "theta, which depends on mu" in capsys.readouterr().err
+
+
+def test_what_is_made_of_what_is_observed_is_predicted_too():
+    with pm.Model():
+        mu = pm.Normal("mu", 0.0, 1.0)
+        y = pm.Normal("y", mu, 1e-3, observed=[1.0, 2.0])
+        pm.Deterministic("double", 2 * y)
+        pm.Deterministic("other", 2 * mu)
+        drawn = pm.sample_posterior_predictive(
+            {"mu": np.full((1, 5), 3.0)}, progressbar=False, return_inferencedata=False, random_seed=1
+        )
+    assert list(drawn) == ["y", "double"]
+    np.testing.assert_allclose(drawn["double"], 2 * drawn["y"])
+
+
 def test_distributions_of_every_kind_in_one_model():
     with pm.Model() as model:
         w = pm.Dirichlet("w", [1.0, 1.0])
