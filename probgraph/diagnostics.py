@@ -76,9 +76,14 @@ class Diagnosis:
 
 
 def diagnose(
-    trace: Trace, variables: Sequence[Coordinates], max_treedepth: int, target_accept: float
+    trace: Trace,
+    variables: Sequence[Coordinates],
+    max_treedepth: int,
+    target_accept: float,
+    halved: bool = False,
 ) -> Diagnosis:
-    """Looks at divergences, tree depths, energies, R-hat and effective sizes of a run.
+    """Looks at divergences, tree depths, energies, R-hat and effective sizes of a run; `halved` says that its steps were halved
+    where they had to be (WALNUTS).
 
     R-hat and effective sizes are left out for chains shorter than 100 draws, R-hat also for a single chain. Vehtari,
     Gelman, Simpson, Carpenter & Bürkner (2021); for energies Betancourt, "Diagnosing suboptimal cotangent disintegrations"
@@ -95,11 +100,12 @@ def diagnose(
         )
     divergences = numbers["divergences"] = int(trace.stats["diverging"].sum())
     if divergences:
+        walnuts = " with a smaller max_error," if halved else " or step='walnuts',"
         were = "was" if divergences == 1 else "were"
         problems["divergences"] = (
             f"There {were} {counted(divergences, 'divergence')} among {counted(total, 'draw')} after tuning"
             f"{_where_they_start(trace, variables)}: the sampler could not follow the posterior everywhere, and the result may"
-            f" be biased. Increase target_accept (try {1 - (1 - target_accept) / 2:.3g}), or step='walnuts', or"
+            f" be biased. Increase target_accept (try {1 - (1 - target_accept) / 2:.3g}),{walnuts} or"
             " reparameterise, e.g. write x = mu + sigma * z with z standard normal."
         )
     deep = numbers["reached_max_treedepth"] = int(trace.stats["reached_max_treedepth"].sum())

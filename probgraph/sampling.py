@@ -254,7 +254,10 @@ def sample(
             )
     if trace.interrupted and not trace.draws.shape[1] and run.draws:
         raise KeyboardInterrupt("sampling was interrupted before the first draw was kept")
-    diagnosis = diagnose(trace, _coordinates(model, compiled.layout), run.max_treedepth, run.target_accept)
+    coordinates = _coordinates(model, compiled.layout)
+    diagnosis = diagnose(
+        trace, coordinates, run.max_treedepth, run.target_accept, halved=run.max_error > 0
+    )
     diagnosis.warn()
     trace = thinned(trace, thin)
     if not return_inferencedata:

@@ -102,6 +102,8 @@ def test_divergences_say_where_they_start():
     draws = good()
     diverging = np.zeros(draws.shape[:2], bool)
     diverging[:, 1:] = draws[:, :-1, 0] < np.quantile(draws[..., 0], 0.02)
+    halved = diagnose(trace_of(draws, diverging=diverging), X, 10, 0.8, halved=True).text
+    assert "step='walnuts'" not in halved and "with a smaller max_error" in halved
     found = diagnose(trace_of(draws, diverging=diverging), X, 10, 0.8)
     assert "most starting with a low (half of them below its 1 % quantile): the sampler" in found.text
     assert "theta" not in found.text
