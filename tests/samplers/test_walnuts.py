@@ -69,6 +69,38 @@ def test_eight_schools_centred():
     assert np.abs(errors_of_quantiles(np.log(centred.posterior["tau"].values), truth)).max() < 4
 
 
+def volatility(centred):
+    """Returns whose log variance is a random walk; centred, by its values, not its steps."""
+    rng = np.random.default_rng(4)
+    log_variance = np.cumsum(rng.normal(0, 0.12, 25)) - 1
+    returns = rng.normal(0, np.exp(log_variance / 2))
+    with pg.Model() as model:
+        scale, start = pg.HalfNormal("scale", 0.3), pg.Normal("start", -1, 1)
+        if centred:
+            h = pg.Flat("h", shape=25)
+            first = pg.logp(pg.Normal.dist(start, scale), h[0])
+            pg.Potential("walk", first + pg.logp(pg.Normal.dist(h[:-1], scale), h[1:]).sum())
+        else:
+            h = start + scale * pg.math.cumsum(pg.Normal("step", 0, 1, shape=25))
+        pg.Normal("returns", 0, pg.math.exp(h / 2), observed=returns)
+    return model
+
+
+@pytest.mark.filterwarnings("ignore:Of these draws", "ignore:There w")
+def test_a_stochastic_volatility():
+    """The scale of the steps may be as good as 0, where the walk is as narrow: NUTS stays out, or gets stuck there."""
+    options = {"progressbar": False, "random_seed": 3, "tune": 2000}
+    known = pg.sample(4000, model=volatility(False), target_accept=0.95, **options)
+    truth = np.quantile(np.log(known.posterior["scale"].values), LEVELS)
+    plain = pg.sample(4000, model=volatility(True), **options)
+    halved = pg.sample(14_000, model=volatility(True), step=pg.WALNUTS(max_error=1.0), **options)
+    found = np.log(halved.posterior["scale"].values)
+    assert np.abs(errors_of_quantiles(found, truth)[1:]).max() < 4
+    assert float(halved.sample_stats["diverging"].mean()) < 2e-3
+    assert float(plain.sample_stats["diverging"].mean()) > 1e-2
+    assert np.quantile(np.log(plain.posterior["scale"].values), 0.01) > truth[0] + 0.5  # has not been there
+
+
 @pytest.mark.filterwarnings("ignore:There w")
 def test_a_step_has_its_own_settings():
     with pg.Model():
