@@ -255,9 +255,7 @@ def sample(
     if trace.interrupted and not trace.draws.shape[1] and run.draws:
         raise KeyboardInterrupt("sampling was interrupted before the first draw was kept")
     coordinates = _coordinates(model, compiled.layout)
-    diagnosis = diagnose(
-        trace, coordinates, run.max_treedepth, run.target_accept, halved=run.max_error > 0
-    )
+    diagnosis = diagnose(trace, coordinates, run.max_treedepth, run.target_accept, halved=run.max_error > 0)
     diagnosis.warn()
     trace = thinned(trace, thin)
     if not return_inferencedata:
