@@ -7,13 +7,16 @@ They are the engine's own: all of `probgraph.engine.tensor`, and what PyMC has i
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from probgraph.engine.graph import Variable
 from probgraph.engine.ops import special as _special
+from probgraph.engine.ops.matrix_functions import norm as norm
+from probgraph.engine.ops.solves import cho_solve as cho_solve
+from probgraph.engine.ops.spectra import eigh as eigh
 from probgraph.engine.tensor import *
 
 block_diagonal = block_diag
@@ -31,17 +34,51 @@ def kronecker(*matrices: Any) -> Variable:
 
 def kron_dot(matrices: Sequence[Any], m: Any) -> Variable:
     """kronecker(*matrices) @ m, for a vector or a matrix, without the product itself."""
+    return _by_factors(matrices, m, dot)
+
+
+def kron_solve_lower(matrices: Sequence[Any], m: Any) -> Variable:
+    """x with kronecker(*matrices) @ x = m, of lower triangular matrices, for a vector or a matrix m."""
+    return _by_factors(matrices, m, lambda k, x: solve_triangular(k, x, lower=True))
+
+
+def kron_solve_upper(matrices: Sequence[Any], m: Any) -> Variable:
+    """x with kronecker(*matrices) @ x = m, of upper triangular matrices, for a vector or a matrix m."""
+    return _by_factors(matrices, m, lambda k, x: solve_triangular(k, x, lower=False))
+
+
+def _by_factors(matrices: Sequence[Any], m: Any, apply: Callable[[Variable, Variable], Variable]) -> Variable:
+    """What a Kronecker product does to m, one factor at a time: its axis to the front, and behind all others."""
     m = as_tensor_variable(m)
-    sides = [as_tensor_variable(k) for k in matrices]
     columns = m if m.ndim == 2 else m[:, None]
     count = columns.shape[1]
     x = columns
-    for k in sides:
-        # One factor at a time: its axis to the front, and behind all others.
-        x = reshape(x, (k.shape[1], -1, count))
-        x = tensordot(x, k, axes=[[0], [1]])
-        x = reshape(moveaxis(x, 1, 2), (-1, count))
+    for k in map(as_tensor_variable, matrices):
+        rows = apply(k, reshape(x, (k.shape[1], -1)))
+        x = reshape(moveaxis(reshape(rows, (k.shape[0], -1, count)), 0, 1), (-1, count))
     return x if m.ndim == 2 else x[:, 0]
+
+
+def flat_outer(a: Any, b: Any) -> Variable:
+    """All products of an element of the vector a and one of b, those of b fastest."""
+    return flatten(outer(as_tensor_variable(a), as_tensor_variable(b)))
+
+
+def kron_diag(*diags: Any) -> Variable:
+    """The diagonal of the Kronecker product of matrices with these diagonals."""
+    return functools.reduce(flat_outer, diags)
+
+
+def logbern(log_p: Any, rng: np.random.Generator | None = None) -> np.ndarray:
+    """Draws of 0 and 1, with the logarithms of the probabilities of 1: for what a CustomDist draws by.
+
+    Raises FloatingPointError for nan.
+    """
+    log_p = np.asarray(log_p)
+    if np.isnan(log_p).any():
+        raise FloatingPointError("logbern: log_p is nan")
+    u = np.random.default_rng(rng).random(log_p.shape)
+    return np.log1p(-u) <= log_p  # u may be 0, and 1 - u is not
 
 
 def cartesian(*arrays: Any) -> Any:

@@ -147,6 +147,39 @@ NAMES = [
 ]
 
 
+#: dir(pymc) of PyMC 6.4
+ALL = """
+    ADVI AR ASVGD AsymmetricLaplace BaseModel Bernoulli Beta BetaBinomial BinaryGibbsMetropolis
+    BinaryMetropolis Binomial CAR Categorical CategoricalGibbsMetropolis Cauchy Censored ChiSquared Continuous
+    CustomDist DEMetropolis DEMetropolisZ Data DensityDist Deterministic DiracDelta Dirichlet
+    DirichletMultinomial Discrete DiscreteUniform DiscreteWeibull Distribution Empirical EulerMaruyama
+    ExGaussian Exponential Flat FrozenModel FullRank FullRankADVI GARCH11 Gamma GaussianRandomWalk Geometric
+    Group Gumbel HalfCauchy HalfFlat HalfNormal HalfStudentT HamiltonianMC HurdleGamma HurdleLogNormal
+    HurdleNegativeBinomial HurdlePoisson HyperGeometric ICAR Interpolated InverseGamma KroneckerNormal
+    Kumaraswamy LKJCholeskyCov LKJCorr Laplace LogNormal Logistic LogitNormal Lognormal MatrixNormal MeanField
+    Metropolis Minibatch Mixture Model Moyal Multinomial MvGaussianRandomWalk MvNormal MvStudentT
+    MvStudentTRandomWalk NUTS NegativeBinomial Normal NormalMixture OrderedLogistic OrderedMultinomial
+    OrderedProbit Pareto Point Poisson PolyaGamma Potential RandomWalk Rice SVGD Simulator SkewNormal
+    SkewStudentT Slice StickBreakingWeights StudentT SymbolicRandomVariable Triangular Truncated
+    TruncatedNormal Uniform VonMises Wald Weibull Wishart WishartBartlett ZeroInflatedBinomial
+    ZeroInflatedNegativeBinomial ZeroInflatedPoisson ZeroSumNormal adadelta adagrad adagrad_window adam adamax
+    apply_momentum apply_nesterov_momentum backends blocking compile compile_fn
+    compile_forward_sampling_function compute_deterministics compute_log_likelihood data distributions do draw
+    exceptions find_MAP find_constrained_prior find_hessian fit func_utils get_data gp icdf init_nuts
+    initial_point logccdf logcdf logp logprob math model model_graph model_to_graphviz model_to_mermaid
+    model_to_networkx modelcontext momentum nesterov_momentum norm_constraint observe ode plots
+    predictions_to_inference_data progress_bar pytensorf rmsprop sample sample_approx
+    sample_posterior_predictive sample_prior_predictive sample_smc sampling set_data sgd smc stats
+    step_methods to_inference_data total_norm_constraint tuning util variational vartypes
+    vectorize_over_posterior
+""".split()  # noqa: SIM905
+
+
+def test_every_name_of_pymcs_is_here_or_says_what_to_use():
+    said = [name for name in ALL if not hasattr(pm, name)]
+    assert not [name for name in said if name not in INSTEAD]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_here(name):
     assert getattr(pm, name) is not None

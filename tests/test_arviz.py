@@ -185,10 +185,16 @@ def test_round_trip_by_netcdf(results, tmp_path):
 
 
 def test_round_trip_by_zarr(results, tmp_path):
-    pytest.importorskip("zarr")
+    zarr = pytest.importorskip("zarr")
     path = str(tmp_path / "result.zarr")
-    results["line"].to_zarr(path)
-    alike(pg.from_zarr(path), results["line"])
+    if not NEW and zarr.__version__ >= "3":  # ArviZ 0.x names this way round, which leads to the same
+        xarray = pytest.importorskip("xarray")
+        results["line"].to_datatree().to_zarr(path)
+        back = az.from_datatree(xarray.open_datatree(path, engine="zarr"))
+    else:
+        results["line"].to_zarr(path)
+        back = pg.from_zarr(path)
+    alike(back, results["line"])
 
 
 def test_a_file_goes_on_where_the_result_was(results, tmp_path):
