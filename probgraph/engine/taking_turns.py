@@ -17,6 +17,8 @@ from probgraph.engine.loops import Accumulate, Expr, For, Let, Literal, Load, Lo
 
 #: bytes that all copies of one array may fill, of the cache that the loop's other data want too
 _MOST_BYTES = 32768
+#: bytes of the stack that all copies of a program may take
+_MOST_OF_STACK = 262144
 #: rows for each element of all copies, so that clearing them and adding them up is little beside the loop
 _FEWEST_ROWS = 3
 #: up to how many elements copies are worth it where the number of rows is not known before the call
@@ -28,6 +30,7 @@ def taking_turns(body: Sequence[Statement], sizes: Mapping[str, Expr]) -> list[S
     """The statements with every loop over rows that gains from it adding to copies. `sizes` has the number of elements
     of each buffer."""
     result: list[Statement] = []
+    left = _MOST_OF_STACK
     for s in body:
         if not isinstance(s, For) or s.serial:
             result.append(s)
@@ -36,7 +39,9 @@ def taking_turns(body: Sequence[Statement], sizes: Mapping[str, Expr]) -> list[S
         after: list[Statement] = []
         for buffer in dict.fromkeys(a.buffer for _, a in _scattered(s)):
             number = _copies(s, buffer, sizes[buffer])
-            if number:
+            taken = 8 * number * sizes[buffer].value if number else 0
+            if number and taken <= left:
+                left -= taken
                 first, last = _in_copies(s, buffer, sizes[buffer].value, number)
                 before += first
                 after += last

@@ -12,6 +12,7 @@ from probgraph.engine.autodiff import grad
 from probgraph.engine.compiled import CompiledGraph
 from probgraph.engine.graph import FunctionGraph, Variable
 from probgraph.engine.loops import For, Local, walk_statements
+from probgraph.engine.lower import lower
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops import index, linalg, shape
@@ -265,3 +266,14 @@ def test_functions_of_whole_vectors_are_declared_as_such(name):
     x = V**2.3 if name == "pow" else getattr(ew, name)(V)
     compiled = agree([V], [x.sum()], [np.abs(v)])
     assert re.search(rf"simd\W.*double {name}\(", compiled.c_text)
+
+
+def test_copies_do_not_take_all_of_the_stack():
+    group = np.sort(RNG.integers(200, size=4000))
+    roots = [root(f"a{k}", 200) for k in range(60)]
+    cost = sum((ew.exp(0.01 * v[group]) ** 2).sum() for v in roots)
+    program = lower(FunctionGraph(roots, [cost, *grad(cost, roots)]))
+    taken = sum(
+        8 * s.size for s in walk_statements(program.body) if isinstance(s, Local) and "copies" in s.name
+    )
+    assert 0 < taken <= 262144
