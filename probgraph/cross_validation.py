@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,12 +74,13 @@ def loo_in_chunks(idata: Any, var_name: str | None = None, progressbar: bool = T
     parts = []
     with Bar(who, count, progressbar) as bar:
         for start in range(0, count, step):
-            part = np.ascontiguousarray(values[..., start : start + step])
+            part = np.array(values[..., start : start + step], dtype="float64", order="C")
             parts.append(
                 az.loo(
                     build({"log_likelihood": {name: part}}), pointwise=True, var_name=name, reff=efficiency
                 )
             )
+            _forget(values)
             bar.update(min(start + step, count))
     new = hasattr(parts[0], "elpd_i")  # ArviZ 1
     each = np.concatenate([np.ravel(one.elpd_i if new else one.loo_i) for one in parts])
@@ -92,6 +94,15 @@ def loo_in_chunks(idata: Any, var_name: str | None = None, progressbar: bool = T
         np.concatenate([np.ravel(one.pareto_k) for one in parts]),
         float(parts[0].good_k),
     )
+
+
+def _forget(values: np.ndarray) -> None:
+    """What was read of a file does not stay in memory: it is not read again, and would grow to the whole of it."""
+    base: Any = values
+    while base is not None and not isinstance(base, mmap.mmap):
+        base = getattr(base, "base", None)
+    if base is not None and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def _relative_efficiency(who: str, idata: Any) -> float:

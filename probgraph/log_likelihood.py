@@ -31,6 +31,7 @@ def compute_log_likelihood(
     sample_dims: Sequence[str] = ("chain", "draw"),
     progressbar: bool = True,
     store: str | os.PathLike[str] | None = None,
+    dtype: str = "float64",
 ) -> Any:
     """The log likelihood of each observation at each draw of `idata.posterior`, under the model's present data.
 
@@ -39,20 +40,33 @@ def compute_log_likelihood(
 
     With `store`, a directory that is made anew, arrays are written to files ``name.npy`` (chain, draw, \\*shape) as they
     are computed, and those of the result are read from there when looked at: more than fits into memory can be kept.
+    `dtype` "float32" keeps them in half the room; what is computed is float64 all the same.
 
     Raises KeyError where the posterior lacks a free variable of the model, or a name is not observed; FileExistsError
-    where `store` is there already.
+    where `store` is there already; ValueError for another `dtype`.
 
     >>> with model:
     ...     idata = compute_log_likelihood(idata)
     """
     who = "compute_log_likelihood"
     model = the_model(model, f"{who}()")
+    if dtype not in ("float64", "float32"):
+        raise ValueError(f"{who}: dtype is 'float64' or 'float32', got {dtype!r}")
     terms = likelihood_terms(
         model, True if var_names is None else [var_names] if isinstance(var_names, str) else var_names
     )
+    where = Path(store) if store is not None else None
     return _added(
-        who, "log_likelihood", model, idata, terms, sample_dims, progressbar, extend_inferencedata, store
+        who,
+        "log_likelihood",
+        model,
+        idata,
+        terms,
+        sample_dims,
+        progressbar,
+        extend_inferencedata,
+        where,
+        dtype,
     )
 
 
@@ -134,9 +148,10 @@ def _added(
     sample_dims: Sequence[str],
     progressbar: bool,
     extended: bool,
-    store: str | os.PathLike[str] | None = None,
+    store: Path | None = None,
+    dtype: str = "float64",
 ) -> Any:
-    made = _group(who, group, model, idata, terms, sample_dims, progressbar, store)
+    made = _group(who, group, model, idata, terms, sample_dims, progressbar, store, dtype)
     if extended:
         return extend(idata, made)
     return made[group].to_dataset() if hasattr(made, "subtree") else made[group]
@@ -203,7 +218,8 @@ def _group(
     terms: Mapping[str, Variable],
     sample_dims: Sequence[str],
     progressbar: bool,
-    store: str | os.PathLike[str] | None = None,
+    store: Path | None = None,
+    dtype: str = "float64",
 ) -> Any:
     """Graphs of the free variables at each draw, as a group of that name."""
     layout, rows = pointwise_rows(model, terms)
@@ -224,10 +240,10 @@ def _group(
     width = sum(int(np.prod([n or 1 for n in v.type.shape])) for v in terms.values())
     step = max(1, CHUNK // max(width, 1))
     shape = together.shape[:2]
-    kept = Kept(terms, shape, None if store is None else Path(store))
+    kept = Kept(terms, shape, store)
     with kept, Bar(who, count, progressbar) as bar:
         for start in range(0, count, step):
-            kept.add(start, rows(flat[start : start + step]))
+            kept.add(start, [part.astype(dtype, copy=False) for part in rows(flat[start : start + step])])
             bar.update(min(start + step, count))
     arrays = kept.arrays()
     dims = {n: d for n, d in model.named_vars_to_dims.items() if n in arrays and len(d) == arrays[n].ndim - 2}

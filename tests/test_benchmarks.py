@@ -16,7 +16,7 @@ import scipy.stats as st
 import probgraph as pg
 import probgraph.engine as engine
 import probgraph.engine.tensor as T
-from benchmarks import call_cost, compile_time, processes, report
+from benchmarks import call_cost, compile_time, log_likelihood, processes, report
 from benchmarks.processes import MemoryWatch
 from benchmarks.roofline import microseconds_to_read
 from benchmarks.timing import ROUNDS, best
@@ -243,3 +243,15 @@ def test_compile_time_prints_a_line_for_each_size(capsys):
     assert all(0.001 < float(match[3]) < 30 for match in found)
     for match in found:
         assert float(match[4]) == pytest.approx(1000 * float(match[3]) / int(match[1]), rel=0.1)
+
+
+def test_log_likelihoods_are_written_and_read(tmp_path, capsys):
+    pytest.importorskip("arviz")
+    log_likelihood.main(
+        ["--observations", "3000", "--draws", "400", "--loo", "200", "--directory", str(tmp_path)]
+    )
+    said = capsys.readouterr().out
+    assert "3,000 observations x 400 draws: 0.0048 GB written" in said
+    assert "leave-one-out of 200 of them" in said
+    assert float(re.search(r"within (\S+) of SciPy's", said)[1]) < 1e-5
+    assert not list(tmp_path.iterdir())

@@ -354,6 +354,15 @@ def test_log_likelihoods_in_files(tmp_path, monkeypatch):
         stored = pm.compute_log_likelihood(IDATA, **options)
         with pytest.raises(FileExistsError):
             pm.compute_log_likelihood(IDATA, **options)
+        half = pm.compute_log_likelihood(
+            IDATA, **(options | {"store": tmp_path / "half", "dtype": "float32"})
+        )
+        with pytest.raises(
+            ValueError, match="compute_log_likelihood: dtype is 'float64' or 'float32', got 'int8'"
+        ):
+            pm.compute_log_likelihood(IDATA, dtype="int8")
+    assert half["y"].dtype == "float32" and np.load(tmp_path / "half" / "y.npy").dtype == "float32"
+    np.testing.assert_array_equal(half["y"].values, there["y"].values.astype("float32"))
     np.testing.assert_array_equal(stored["y"].values, there["y"].values)
     assert stored["y"].dims == there["y"].dims
     np.testing.assert_array_equal(np.load(tmp_path / "run" / "terms" / "y.npy"), there["y"].values)
