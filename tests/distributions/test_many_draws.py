@@ -95,3 +95,32 @@ def test_each_draw_has_its_own_parameters(name):
     if name not in ("AR", "a walk", "EulerMaruyama"):
         flat = deviations.reshape(400, -1)
         assert abs(np.corrcoef(flat.T) - np.eye(flat.shape[1])).max() < 0.2
+
+
+def test_many_draws_of_a_graph_are_one_call_for_each_variable(monkeypatch):
+    calls = []
+
+    class Counted(pm.Normal):
+        def draw(self, rng, size, mu, sigma):
+            calls.append(size)
+            return super().draw(rng, size, mu, sigma)
+
+    with pm.Model():
+        mu = Counted("mu", 0.0, 1.0)
+        y = Counted("y", mu, 1e-3, shape=3)
+        z = pm.Categorical("z", p=[0.2, 0.3, 0.5], shape=2)
+        chosen = y[z]
+    wanted = [mu, y, z, chosen, Counted.dist(y, 1e-3), pm.math.exp(2.0)]
+    drawn = pm.draw(wanted, 5000, random_seed=1)
+    assert calls == [(5000,), (5000, 3), (5000, 3)]
+    assert [a.shape for a in drawn] == [(5000,), (5000, 3), (5000, 2), (5000, 2), (5000, 3), (5000,)]
+    np.testing.assert_allclose(drawn[1], drawn[0][:, None] * np.ones(3), atol=0.01)
+    np.testing.assert_array_equal(drawn[3], np.take_along_axis(drawn[1], drawn[2], 1))
+    np.testing.assert_allclose(drawn[4], drawn[1], atol=0.01)
+    assert st.kstest(drawn[0], "norm").pvalue > 1e-3
+    np.testing.assert_allclose(np.bincount(drawn[2].ravel()) / 10_000, [0.2, 0.3, 0.5], atol=0.02)
+    calls.clear()
+    monkeypatch.setattr("probgraph.distributions.drawing.CHUNK", 14 * 200)
+    parts = pm.draw(wanted, 500, random_seed=1)
+    assert [a.shape for a in parts] == [(500,), (500, 3), (500, 2), (500, 2), (500, 3), (500,)]
+    assert max(n[0] for n in calls) <= 250 and len(np.unique(parts[0])) == 500
