@@ -15,7 +15,6 @@ import numpy as np
 from probgraph.engine.config import config
 from probgraph.engine.graph import Constant, Variable
 from probgraph.engine.op import as_variable
-from probgraph.engine.ops.shape import stack
 from probgraph.engine.types import TensorType
 
 DTYPES = {
@@ -144,10 +143,7 @@ def as_tensor_variable(
     >>> as_tensor_variable([1.5, tensor("x")]).ndim
     1
     """
-    if isinstance(x, list | tuple) and _holds_variables(x):
-        result = stack([as_tensor_variable(item) for item in x])
-    else:
-        result = as_variable(x, name, None, dtype)
+    result = as_variable(x, name, None, dtype)
     if ndim is None or result.ndim == ndim:
         return result
     if result.ndim > ndim:
@@ -155,14 +151,3 @@ def as_tensor_variable(
             f"as_tensor_variable: {result} has {result.ndim} dimensions, ndim={ndim} was asked for"
         )
     return result.dimshuffle(("x",) * (ndim - result.ndim) + tuple(range(result.ndim)))
-
-
-def _holds_variables(x: Sequence[Any]) -> bool:
-    stack = list(x)
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Variable):
-            return True
-        if isinstance(item, list | tuple):
-            stack.extend(item)
-    return False

@@ -266,7 +266,7 @@ class AsTensorError(TypeError):
 def as_variable(
     x: Any, name: str | None = None, ndim: int | None = None, dtype: str | None = None
 ) -> Variable:
-    """`x` as a variable: a variable as it is, a number or an array as a constant.
+    """`x` as a variable: a variable as it is, a number or an array as a constant, a list with variables in it stacked.
 
     >>> as_variable(2.0).dtype
     'float64'
@@ -283,6 +283,8 @@ def as_variable(
         variable = literal(x, dtype or literal_dtype(x), name)
     elif hasattr(x, "_as_TensorVariable"):  # Theano's protocol for what can stand in a graph
         variable = x._as_TensorVariable()
+    elif isinstance(x, list | tuple) and holds_variables(x):
+        variable = Variable.stacked([as_variable(item) for item in x])
     else:
         variable = _array_constant(x, dtype, name)
     if dtype is not None and variable.dtype != dtype:
@@ -290,6 +292,18 @@ def as_variable(
     if ndim is not None and variable.ndim != ndim:
         raise ValueError(f"{variable} has {variable.ndim} dimensions, {ndim} were asked for")
     return variable
+
+
+def holds_variables(x: Sequence[Any]) -> bool:
+    """Whether a variable is somewhere in a list of lists."""
+    stack = list(x)
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Variable):
+            return True
+        if isinstance(item, list | tuple):
+            stack.extend(item)
+    return False
 
 
 def literal(x: bool | int | float | complex, dtype: str, name: str | None = None) -> Constant:

@@ -224,6 +224,8 @@ def _named(type: TensorType, name: str | None = None) -> Variable:
     return Variable(type, name)
 
 
+# What a list with variables in it stands for.
+Variable.stacked = staticmethod(shape.stack)
 TensorType.__call__ = _named
 TensorType.make_variable = _named
 TensorType.filter_variable = lambda type, value: as_variable(value)

@@ -6,6 +6,8 @@ import inspect
 
 import numpy as np
 import pytest
+import scipy.special
+import scipy.stats as st
 
 import probgraph as pg
 from probgraph.distributions import (
@@ -244,3 +246,16 @@ def test_random_variables_are_drawn_with_what_they_depend_on():
 def test_what_hangs_on_no_value_is_said():
     with pytest.raises(MissingInputError, match="needs the value of v"):
         draw(Normal.dist(scalar("v"), 1))
+
+
+def test_parameters_may_be_lists_with_variables_inside():
+    with pg.Model() as model:
+        x = pg.Beta("x", 2, 3)
+        pg.Categorical("k", p=[x, 1 - x], observed=[0, 1, 1])
+        pg.MvNormal("v", [x, 1.0], cov=[[1.0, x / 2], [x / 2, 1.0]], observed=[[0.1, 0.2]])
+        pg.Deterministic("pair", [x, 2 * x])
+    at = 0.3
+    found = model.point_logps({"x_logodds__": scipy.special.logit(at)}, round_vals=None)
+    np.testing.assert_allclose(found["k"], np.log(at) + 2 * np.log(1 - at))
+    cov = [[1.0, at / 2], [at / 2, 1.0]]
+    np.testing.assert_allclose(found["v"], st.multivariate_normal.logpdf([0.1, 0.2], [at, 1.0], cov))

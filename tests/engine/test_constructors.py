@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import probgraph.engine.tensor as T
-from probgraph.engine import config
+from probgraph.engine import config, function
 
 LETTERS = {
     "b": "int8",
@@ -116,3 +116,22 @@ def test_as_tensor_variable():
         T.as_tensor_variable(T.dvector("v"), ndim=0)
     with pytest.raises(TypeError, match="Cannot convert"):
         T.as_tensor_variable("text")
+
+
+def test_lists_with_variables_inside_are_operands():
+    x, v = T.dscalar("x"), T.dvector("v")
+    at = 2.0, np.array([1.0, 3.0])
+    for graph, truth in (
+        (T.exp([x, 0.0]), np.exp([2.0, 0.0])),
+        (v * [x, 1], [2.0, 3.0]),
+        (T.concatenate([[x], v]), [2.0, 1.0, 3.0]),
+        (T.stack([[1.0, x], [x, 1.0]]), [[1.0, 2.0], [2.0, 1.0]]),
+        (T.dot([x, 1.0], v), 5.0),
+        (T.sum((x, x)), 4.0),
+        (T.switch([True, False], [x, x], -1.0), [2.0, -1.0]),
+    ):
+        np.testing.assert_allclose(function([x, v], graph, on_unused_input="ignore")(*at), truth)
+    with pytest.raises(TypeError, match="Cannot convert \\['a'\\]"):
+        T.exp(["a"])
+    with pytest.raises(TypeError, match="all parts need the same number of dimensions"):
+        T.exp([x, v, [x, x, x]])
