@@ -438,6 +438,15 @@ class Distribution(Computable):
         inner = {f"{c}.{n}": v for c, d in self.components.items() for n, v in d.parameters.items()}
         return {**self._own, **inner}
 
+    def as_given(self) -> tuple[dict[str, Variable], Mapping[str, Constraint]]:
+        """The parameters by the names that they were given by, and what each must be: cov, where `parameters` has chol."""
+        sets = [self.params, *(choice.params for choice in self.alternatives)]
+        constraints = next((s for s in sets if set(s) == set(self._given)), None)
+        if constraints is None:
+            return self.parameters, self.params
+        inner = {name: v for name, v in self.parameters.items() if name not in self._own}
+        return {**self._given, **inner}, constraints
+
     def with_parameters(self, values: Mapping[str, Variable]) -> Self:
         """The same distribution with other graphs, of the same types, for some of `parameters`."""
         new = copy.copy(self)

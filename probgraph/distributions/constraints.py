@@ -6,6 +6,9 @@ to the whole real line. A support is a constraint; so a new support brings its t
 
 from __future__ import annotations
 
+import functools
+import operator
+
 import numpy as np
 
 from probgraph.distributions.transform import Transform
@@ -34,6 +37,10 @@ class Constraint:
         """Where `x` is in the set: a graph of booleans without the event's axes, false at nan."""
         raise NotImplementedError(f"{type(self).__name__} cannot be checked")
 
+    def conditions(self, x: Variable) -> list[Variable]:
+        """Graphs that `holds` is true where all are: some may be known where others are not."""
+        return [self.holds(x)]
+
     def __repr__(self) -> str:
         return f"<{self.text}>"
 
@@ -58,17 +65,17 @@ class Interval(Constraint):
         self.discrete = integers
         self.transform = transform
 
-    def holds(self, x: Variable) -> Variable:
+    def conditions(self, x: Variable) -> list[Variable]:
         conditions = [
             (ew.ge if self.closed_lower else ew.gt)(x, self.lower),
             (ew.le if self.closed_upper else ew.lt)(x, self.upper),
         ]
         if self.discrete:
             conditions.append(ew.eq(x, ew.floor(x)))
-        result = conditions[0]
-        for condition in conditions[1:]:
-            result = result & condition
-        return result
+        return conditions
+
+    def holds(self, x: Variable) -> Variable:
+        return functools.reduce(operator.and_, self.conditions(x))
 
     @property
     def known_lower(self) -> float | None:

@@ -24,8 +24,8 @@ class _Only(Interval):
         super().__init__("the point c itself", value, value, closed_lower=True, closed_upper=True)
         self.discrete = True
 
-    def holds(self, x: Variable) -> Variable:
-        return ew.eq(x, self.lower)
+    def conditions(self, x: Variable) -> list[Variable]:
+        return [ew.eq(x, self.lower)]
 
 
 class DiracDelta(Distribution):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +11,7 @@ import numpy as np
 
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.components import component
-from probgraph.distributions.constraints import Each, integer, positive, real
+from probgraph.distributions.constraints import Constraint, Each, integer, positive, real, unbounded
 from probgraph.distributions.gaussian_vectors import MvNormal, MvStudentT, lower_given
 from probgraph.distributions.real_line import Normal
 from probgraph.distributions.series import Series
@@ -19,6 +21,27 @@ from probgraph.engine.ops import reduce
 from probgraph.engine.ops.cumulative import cumsum
 from probgraph.engine.ops.index import get_item
 from probgraph.engine.ops.shape import expand_dims, full, join
+
+
+class _Path(Each):
+    """Where a walk can go whose beginning or steps are not any numbers."""
+
+    def __init__(self, walk: _Walk, element: Constraint, event_ndim: int) -> None:
+        super().__init__(element, event_ndim)
+        self._walk = walk
+        first, step = walk.init_dist.support.text, walk.innovation.support.text
+        self.text = f"a walk whose first value is {first} and each of whose steps is {step}"
+
+    def conditions(self, x: Variable) -> list[Variable]:
+        walk = self._walk
+        steps = walk._at(x, slice(1, None)) - walk._at(x, slice(None, -1))
+        return [
+            *walk.init_dist.support.conditions(walk._at(x, 0)),
+            *(reduce.all(c, axis=-1) for c in walk.innovation.support.conditions(steps)),
+        ]
+
+    def holds(self, x: Variable) -> Variable:
+        return functools.reduce(operator.and_, self.conditions(x))
 
 
 class _Walk(Series):
@@ -35,7 +58,8 @@ class _Walk(Series):
         self._unchecked += self.init_dist._unchecked
         self._unchecked += [reduce.all(c, axis=-1) if c.ndim else c for c in self.innovation._unchecked]
         counts = self.init_dist.discrete and self.innovation.discrete
-        self.support = Each(integer if counts else real, 1 + rank)
+        plain = unbounded(self.init_dist.support) and unbounded(self.innovation.support)
+        self.support = Each(real, 1 + rank) if plain else _Path(self, integer if counts else real, 1 + rank)
 
     def element_lengths(self, lengths):
         return self.innovation.event_shape

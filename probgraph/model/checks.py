@@ -176,9 +176,8 @@ def _why(
     index: tuple[int, ...],
     shape: tuple[int, ...],
 ) -> str:
-    parameters = distribution.parameters
+    parameters, constraints = distribution.as_given()
     found = dict(zip(parameters, _values(model, point, list(parameters.values())), strict=True))
-    constraints = distribution.params
     ranks = {p: constraints[p].event_ndim if p in constraints else 0 for p in found}
     here = {p: _element(v, shape, index, ranks[p]) for p, v in found.items()}
     x = _element(value, shape, index, distribution.event_ndim)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,18 +157,25 @@ def _with_present_lengths(outputs: list[Variable]) -> dict[Variable, Variable]:
     }
 
 
+def _is_known(v: Variable) -> bool:
+    """Whether a graph depends on no free variable."""
+    return all(isinstance(root, Constant | SharedVariable) for root in graph_inputs([v]))
+
+
 def refuse_impossible(name: str, distribution: Distribution, observed: Variable) -> bool:
     """ValueError where a present observation has density zero whatever the free variables are.
 
     Returns whether that could be decided: not where the support itself depends on a free variable.
     """
     support = distribution.support
-    condition = support.holds(observed)
-    if not all(isinstance(root, Constant | SharedVariable) for root in graph_inputs([condition])):
+    parts = support.conditions(observed)
+    known = [c for c in parts if _is_known(c)]
+    if not known:
         return False
-    holds, array = (np.asarray(v) for v in numpy_function(FunctionGraph([], [condition, observed]))([]))
+    *each, array = (np.asarray(v) for v in numpy_function(FunctionGraph([], [*known, observed]))([]))
+    holds = functools.reduce(np.logical_and, each)
     if holds.all():
-        return True
+        return len(known) == len(parts)
     bad = tuple(int(i) for i in np.argwhere(~holds)[0])
     value = np.broadcast_to(array, holds.shape + array.shape[array.ndim - support.event_ndim :])[bad]
     where = f" at index {bad if len(bad) > 1 else bad[0]}" if bad else ""
