@@ -285,6 +285,38 @@ def test_what_is_made_of_what_is_observed_is_predicted_too():
     np.testing.assert_allclose(drawn["double"], 2 * drawn["y"])
 
 
+def test_lengths_that_are_graphs_follow_the_data():
+    trace = {"slope": np.linspace(-1, 1, 10).reshape(2, 5)}
+    for of in (
+        lambda x, mu: x.shape,
+        lambda x, mu: x.shape[0],
+        lambda x, mu: mu.shape,
+        lambda x, mu: (mu.shape[0],),
+    ):
+        with pm.Model() as model:
+            x = pm.Data("x", X)
+            mu = pm.Normal("slope") * x
+            pm.Normal("y", mu, 1e-6, observed=Y, shape=of(x, mu))
+            assert np.isfinite(model.point_logps()["y"])
+            x.set_value([1.0, 2.0])
+            drawn = pm.sample_posterior_predictive(
+                trace, progressbar=False, return_inferencedata=False, random_seed=1
+            )["y"]
+        np.testing.assert_allclose(drawn, trace["slope"][..., None] * [1.0, 2.0], atol=1e-4)
+    with pm.Model() as model:
+        x = pm.Data("x", np.ones((4, 3)))
+        free = pm.Normal("free", 0, 1, shape=x.shape[1])
+        both = pm.Normal("both", 0, 1, shape=(x.shape[0], 2))
+        assert free.type.shape == (3,) and both.type.shape == (4, 2)
+        assert pm.Normal("alike", 0, 1, shape=free.shape).type.shape == (3,)
+    n = pm.math.as_tensor_variable(np.array(2)) * pm.Poisson.dist(3).logp(2).astype("int64")
+    assert pm.Normal.dist(0, 1, shape=abs(n)).shape == (2,)
+    with pm.Model():
+        k = pm.Poisson("k", 3)
+        with pytest.raises(ValueError, match=r'Normal\("z"\): a length in shape depends on k: give a number'):
+            pm.Normal("z", 0, 1, shape=k)
+
+
 def test_distributions_of_every_kind_in_one_model():
     with pm.Model() as model:
         w = pm.Dirichlet("w", [1.0, 1.0])

@@ -40,10 +40,13 @@ from probgraph.distributions.known_signs import certainly
 from probgraph.distributions.parameters import Alternative, parameter, resolve
 from probgraph.distributions.random_variable import open_model
 from probgraph.distributions.transform import Transform
-from probgraph.engine.graph import Constant, FunctionGraph, Variable
+from probgraph.engine.graph import Constant, FunctionGraph, Variable, graph_inputs
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
+from probgraph.engine.rewrite import run_passes
+from probgraph.engine.rules import FAST_RUN
 from probgraph.engine.run_graph import numpy_function
+from probgraph.engine.shared import SharedVariable
 from probgraph.engine.types import TensorType, broadcast_shapes
 
 Seed = int | Sequence[int] | np.random.SeedSequence | np.random.Generator | None
@@ -198,7 +201,8 @@ class Distribution(Computable):
                 raise ValueError(f"{who} needs {text}, given {shown}")
         self.prepare()
         self.batch_shape, self.event_shape = self.lengths(who, self._own)
-        self._repeat(who, shape, size)
+        whole = self.batch_shape + self.event_shape
+        self._repeat(who, _without_graphs(who, shape, whole), _without_graphs(who, size, self.batch_shape))
         return self
 
     def prepare(self) -> None:
@@ -502,6 +506,41 @@ def _no_sum(distribution: Distribution) -> str:
     if distribution.event_ndim:
         return "its values are arrays, of which there is no order"
     return "no exact form of it is here; draws and logp are"
+
+
+def _without_graphs(who: str, shape: Any, own: Lengths) -> Any:
+    """A shape that may be a graph, such as mu.shape, or have graphs in it, such as (x.shape[0], 3), in numbers.
+
+    A length is None, and follows the parameters, where theirs is not known before either; else it is the present one.
+    """
+    if isinstance(shape, Variable) and shape.ndim:
+        count = shape.type.shape[0]
+        if shape.ndim != 1 or count is None:
+            raise TypeError(
+                f"{who}: shape is {shape.type}; a graph of a shape has one axis of a known length"
+            )
+        shape = [shape[k] for k in range(count)]
+    if not isinstance(shape, list | tuple):
+        return _present_length(who, shape, own[-1:]) if isinstance(shape, Variable) else shape
+    padded = (1,) * (len(shape) - len(own)) + own[max(len(own) - len(shape), 0) :]
+    return [
+        _present_length(who, n, (k,)) if isinstance(n, Variable) else n
+        for n, k in zip(shape, padded, strict=True)
+    ]
+
+
+def _present_length(who: str, n: Variable, own: Lengths) -> int | None:
+    if None in own:
+        return None
+    if own and own[0] != 1:
+        return own[0]
+    (n,) = run_passes([n], FAST_RUN)  # lengths that types have are numbers then
+    unknown = [v for v in graph_inputs([n]) if not isinstance(v, Constant | SharedVariable)]
+    if unknown:
+        raise ValueError(
+            f"{who}: a length in shape depends on {', '.join(map(str, unknown))}: give a number, dims=, or a length of Data"
+        )
+    return int(numpy_function(FunctionGraph([], [n]))([])[0])
 
 
 def _lengths(shape: Any) -> Lengths:
