@@ -30,7 +30,7 @@ def taking_turns(body: Sequence[Statement], sizes: Mapping[str, Expr]) -> list[S
     """The statements with every loop over rows that gains from it adding to copies. `sizes` has the number of elements
     of each buffer."""
     result: list[Statement] = []
-    left = _MOST_OF_STACK
+    left, made = _MOST_OF_STACK, 0
     for s in body:
         if not isinstance(s, For) or s.serial:
             result.append(s)
@@ -41,8 +41,8 @@ def taking_turns(body: Sequence[Statement], sizes: Mapping[str, Expr]) -> list[S
             number = _copies(s, buffer, sizes[buffer])
             taken = 8 * number * sizes[buffer].value if number else 0
             if number and taken <= left:
-                left -= taken
-                first, last = _in_copies(s, buffer, sizes[buffer].value, number)
+                left, made = left - taken, made + 1
+                first, last = _in_copies(s, buffer, sizes[buffer].value, number, f"{buffer}_copies{made}")
                 before += first
                 after += last
         result += [*before, s, *after]
@@ -106,9 +106,11 @@ def _copies(loop: For, buffer: str, size: Expr) -> int:
     return 0
 
 
-def _in_copies(loop: For, buffer: str, size: int, number: int) -> tuple[list[Statement], list[Statement]]:
-    """Makes the loop add to copies of the buffer: what comes before it, and after it."""
-    copies, place = f"{buffer}_copies", f"{buffer}_place"
+def _in_copies(
+    loop: For, buffer: str, size: int, number: int, copies: str
+) -> tuple[list[Statement], list[Statement]]:
+    """Makes the loop add to `copies` of the buffer: what comes before it, and after it."""
+    place = f"{copies}_place"
     for rows, s in _scattered(loop):
         if s.buffer == buffer:
             turn = loops.low_bits(Name(rows.variable), number)

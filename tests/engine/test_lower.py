@@ -277,3 +277,15 @@ def test_copies_do_not_take_all_of_the_stack():
         8 * s.size for s in walk_statements(program.body) if isinstance(s, Local) and "copies" in s.name
     )
     assert 0 < taken <= 262144
+
+
+def test_two_loops_that_add_to_the_same_groups_have_copies_each():
+    first, second = np.sort(RNG.integers(5, size=300)), np.sort(RNG.integers(5, size=100))
+    a = root("a", 5)
+    x, y = as_variable(RNG.normal(size=300)), as_variable(RNG.normal(size=100))
+    cost = ((x - a[first]) ** 2).sum() + ((y - a[second]) ** 3).sum()
+    compiled = agree([a], [cost, grad(cost, a)], [RNG.normal(size=5)])
+    copies = [
+        s.name for s in walk_statements(compiled.program.body) if isinstance(s, Local) and "copies" in s.name
+    ]
+    assert len(set(copies)) == len(copies) == 2
