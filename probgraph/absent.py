@@ -3,6 +3,8 @@ says what to change."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 
 class AbsentError(AttributeError, NotImplementedError):
     """A name of PyMC's that is not here; `hasattr` is False."""
@@ -73,4 +75,26 @@ def refuse(name: str) -> None:
         raise AbsentError(f"probgraph has no {name}: use {INSTEAD[name]}")
 
 
-__all__ = ["INSTEAD", "AbsentError", "refuse"]
+#: arguments of PyMC's that say how it computes: nothing here depends on them, for there is one compiled way
+WITHOUT_EFFECT = (
+    "backend",
+    "blas_cores",
+    "compile_kwargs",
+    "keep_warning_stat",
+    "mp_ctx",
+    "n_init",
+    "nuts_sampler",
+    "nuts_sampler_kwargs",
+    "progressbar_theme",
+    "quiet",
+)
+
+
+def take(who: str, given: Iterable[str], more: Sequence[str] = ()) -> None:
+    """TypeError for arguments that are not `WITHOUT_EFFECT`, nor in `more`."""
+    for name in given:
+        if name not in WITHOUT_EFFECT and name not in more:
+            raise TypeError(f"{who}() got an unexpected keyword argument {name!r}")
+
+
+__all__ = ["INSTEAD", "WITHOUT_EFFECT", "AbsentError", "refuse", "take"]

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from probgraph.absent import take
 from probgraph.assignment import Assignment, assigned, with_discrete, with_slices
 from probgraph.diagnostics import Coordinates, diagnose
 from probgraph.engine.blas_threads import one_blas_thread
@@ -85,8 +86,10 @@ def sample(
     executor: Executor | None = None,
     thin: int = 1,
     dtype: str = "float64",
+    compute_convergence_checks: bool = True,
     idata_kwargs: Mapping[str, Any] | None = None,
     model: Model | None = None,
+    **of_pymc: Any,
 ) -> Any:
     """Draw from the posterior of the open model with the No-U-Turn sampler or its like, in compiled code.
 
@@ -154,6 +157,10 @@ def sample(
         Of `draws` draws of each chain every `thin`-th is kept.
     dtype
         "float32" stores real results in half the memory; what is computed is float64 all the same.
+    compute_convergence_checks
+        False says nothing of what went wrong; the attrs have it still.
+    of_pymc
+        Arguments of PyMC's that change nothing here, such as `nuts_sampler`: there is one way, which is compiled.
     idata_kwargs
         `log_likelihood` (True, or names of observed variables), `include_transformed`, `coords`, `dims`.
 
@@ -179,6 +186,7 @@ def sample(
     ...     x = Normal("x", 0, 1)
     ...     idata = sample(200, chains=2, random_seed=1, progressbar=False)
     """
+    take("sample", of_pymc)
     model, steps = _model_and_steps(the_model(model, "sample()"), step, progressbar)
     options = _checked_options(idata_kwargs)
     if init not in INITS:
@@ -256,7 +264,8 @@ def sample(
         raise KeyboardInterrupt("sampling was interrupted before the first draw was kept")
     coordinates = _coordinates(model, compiled.layout)
     diagnosis = diagnose(trace, coordinates, run.max_treedepth, run.target_accept, halved=run.max_error > 0)
-    diagnosis.warn()
+    if compute_convergence_checks:
+        diagnosis.warn()
     trace = thinned(trace, thin)
     if not return_inferencedata:
         arrays = compiled.results.arrays(trace.draws)["posterior"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from probgraph.absent import take
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.inference_data import build
@@ -29,6 +30,7 @@ def sample_smc(
     return_inferencedata: bool = True,
     idata_kwargs: Mapping[str, Any] | None = None,
     model: Model | None = None,
+    **of_pymc: Any,
 ) -> Any:
     """Draw from the posterior by sequential Monte Carlo, which needs no gradient and finds several modes.
 
@@ -46,6 +48,8 @@ def sample_smc(
         False returns a dict of arrays (chain, draw, \\*shape) by name.
     idata_kwargs
         `coords`, `dims`.
+    of_pymc
+        Arguments of PyMC's that change nothing here, such as `cores` and `progressbar`.
 
     Returns
     -------
@@ -64,6 +68,7 @@ def sample_smc(
     ...     y = Normal("y", x, 1, observed=0.5)
     ...     idata = sample_smc(200, chains=2, random_seed=1)
     """
+    take("sample_smc", of_pymc, ("compute_convergence_checks", "cores", "progressbar"))
     model = the_model(model, "sample_smc()")
     for name, value in (("draws", draws), ("chains", chains)):
         least = 10 if name == "draws" else 1

@@ -196,3 +196,16 @@ def test_it_is_not_here_and_says_what_to_use(name):
 def test_other_names_are_plain_errors():
     with pytest.raises(AttributeError, match="module 'probgraph' has no attribute 'Nonsense'"):
         pm.Nonsense  # noqa: B018
+
+
+def test_arguments_that_change_nothing_are_taken_and_others_are_not(recwarn):
+    with pm.Model():
+        pm.Normal("x")
+        quick = {"progressbar": False, "random_seed": 1, "compute_convergence_checks": False}
+        pm.sample(5, tune=5, chains=1, nuts_sampler="nutpie", mp_ctx="spawn", blas_cores=1, **quick)
+        pm.sample_smc(20, chains=1, cores=1, **quick)
+        assert not recwarn.list  # five draws would be told to be few
+        with pytest.raises(TypeError, match=r"sample\(\) got an unexpected keyword argument 'drwas'"):
+            pm.sample(drwas=5)
+        with pytest.raises(TypeError, match=r"sample_smc\(\) got an unexpected keyword argument 'kernels'"):
+            pm.sample_smc(kernels=5)
