@@ -108,21 +108,51 @@ class DataVariable(SharedVariable):
 
 
 def Data(
-    name: str, value: Any, *, dims: Dims = None, coords: Mapping[str, Any] | None = None
+    name: str,
+    value: Any,
+    *,
+    dims: Dims = None,
+    coords: Mapping[str, Any] | None = None,
+    infer_dims_and_coords: bool = False,
+    model: Any = None,
+    mutable: bool | None = None,
 ) -> DataVariable:
     """Data that belong to the open model under a name and may be exchanged: `set_data`, `x.set_value`.
 
     `value` is numbers in any form, of shape `dims` where those are given; a dim that the model does not know yet
-    gets its length from here. Floats are kept in floatX, integers in int64. Results keep it in constant_data.
+    gets its length from here. With `infer_dims_and_coords` dims and labels are those of an xarray array, or the index and
+    the columns of a table of pandas, under `dims` or their own names. Floats are kept in floatX, integers in int64.
+    Results keep it in constant_data. `mutable` is taken for the sake of older scripts: all may be exchanged.
 
     >>> with Model(coords={"city": ["Rome", "Oslo"]}):
     ...     height = Data("height", [21.0, 23.0], dims="city")
     """
-    model = open_model(f'Data("{name}", ...)')
+    model = open_model(f'Data("{name}", ...)') if model is None else model
     array = as_array(name, value)
+    if infer_dims_and_coords:
+        dims, found = labels_of(value, dims, array.ndim)
+        coords = {**found, **(coords or {})}
     # Lengths may change later, so none is part of the type.
     variable = DataVariable(TensorType(array.dtype, (None,) * array.ndim), np.array(array, order="C"), name)
     return model.add_data(variable, dims, coords)
+
+
+def labels_of(value: Any, dims: Dims, ndim: int) -> tuple[tuple[str | None, ...], dict[str, Any]]:
+    """The dims and the labels that xarray's arrays and pandas' tables have; `dims` go before names of their own."""
+    given = (dims,) if isinstance(dims, str) else tuple(dims or ())
+    if hasattr(value, "coords"):  # xarray
+        own: list[Any] = list(value.dims)
+        axes = [value.coords[d].values if d in value.coords else None for d in own]
+    else:
+        axes = [getattr(value, kind, None) for kind in ("index", "columns")][:ndim]
+        axes = [
+            None if axis is None or callable(axis) else axis for axis in axes
+        ]  # a list has a method index
+        own = [getattr(axis, "name", None) for axis in axes]
+    own += [None] * (ndim - len(own))
+    names = tuple(given[k] if k < len(given) and given[k] is not None else own[k] for k in range(ndim))
+    labels = zip(names, axes, strict=False)
+    return names, {n: np.asarray(axis) for n, axis in labels if n is not None and axis is not None}
 
 
 ConstantData = MutableData = Data  # PyMC's older names

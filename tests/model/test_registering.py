@@ -89,3 +89,19 @@ def test_copies_and_named_variables():
         pm.Normal("y", x)
     assert [v.name for v in new.free_RVs] == ["x", "y"] and [v.name for v in model.free_RVs] == ["x"]
     assert "y" not in model.named_vars
+
+
+def test_tables_bring_their_labels():
+    pandas = pytest.importorskip("pandas")
+    xarray = pytest.importorskip("xarray")
+    table = pandas.DataFrame(np.ones((2, 3)), index=["r", "s"], columns=list("abc"))
+    with pm.Model() as model:
+        pm.Data("x", table, dims=("row", "column"), infer_dims_and_coords=True)
+        pm.Data("y", table["a"].rename_axis("place"), infer_dims_and_coords=True)
+        pm.Data("z", xarray.DataArray(np.ones(2), {"time": [5, 6]}, ["time"]), infer_dims_and_coords=True)
+        pm.Data("w", [1.0, 2.0], infer_dims_and_coords=True, mutable=True)
+    pm.Data("v", [1.0], model=model)
+    labels = {n: None if v is None else list(v) for n, v in model.coords.items()}
+    assert labels == {"row": ["r", "s"], "column": ["a", "b", "c"], "place": ["r", "s"], "time": [5, 6]}
+    assert model.named_vars_to_dims["x"] == ("row", "column") and model.named_vars_to_dims["z"] == ("time",)
+    assert "v" in model and model.named_vars_to_dims["w"] == (None,)
