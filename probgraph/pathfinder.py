@@ -134,14 +134,31 @@ def _normal(
 
 
 def starts_of_paths(
-    density: LogDensity, starts: np.ndarray, seed: Seed, max_iterations: int = 1000
+    density: LogDensity, starts: np.ndarray, seed: Seed, places: np.ndarray | None = None
 ) -> np.ndarray:
-    """For each start (chains, n) a draw of its own path's normal distribution, where the density is finite."""
-    found = np.empty_like(starts)
-    for k, (start, bits) in enumerate(zip(starts, chain_generators(seed, len(starts), "paths"), strict=True)):
+    """For each start (chains, n) a draw of its own path's normal distribution, where the density is finite; only of the
+    coordinates at `places`, where they are given."""
+    found = starts.copy()
+    chosen = np.arange(starts.shape[1]) if places is None else places
+    if not len(chosen):
+        return found
+    for start, bits in zip(found, chain_generators(seed, len(starts), "paths"), strict=True):
         rng = np.random.Generator(bits)
-        path = pathfinder(density, start, rng, max_iterations=max_iterations)
+        mine = density if len(chosen) == len(start) else _of_some(density, start.copy(), chosen)
+        path = pathfinder(mine, start[chosen], rng)
         q, _ = path.normal.draw(rng, 20)
-        usable = [one for one in q if np.isfinite(density(one)[0]) and np.isfinite(density(one)[1]).all()]
-        found[k] = usable[0] if usable else path.normal.mean
+        usable = [one for one in q if np.isfinite(mine(one)[0]) and np.isfinite(mine(one)[1]).all()]
+        start[chosen] = usable[0] if usable else path.normal.mean
     return found
+
+
+def _of_some(density: LogDensity, start: np.ndarray, places: np.ndarray) -> LogDensity:
+    """The density as a function of some coordinates, the others as they are at the start."""
+
+    def conditional(q: np.ndarray) -> tuple[float, np.ndarray]:
+        whole = start.copy()
+        whole[places] = q
+        logp, gradient = density(whole)
+        return logp, gradient[places]
+
+    return LogDensity.from_python(conditional, len(places))

@@ -392,7 +392,9 @@ def _starts(
     )
     try:
         starts = jittered_starts(compiled.density, centre, chains, seed, tries=tries, radius=around)
-        return starts_of_paths(compiled.density, starts, seed) if init == "pathfinder" else starts
+        if init == "pathfinder":
+            return starts_of_paths(compiled.density, starts, seed, np.flatnonzero(around))
+        return starts
     except StartError as error:
         why = explanation(model, layout.point(error.q), error.gradient)
         raise ValueError(

@@ -218,6 +218,16 @@ def test_densities_without_a_gradient_are_sliced(capsys):
     assert abs(values(idata, "x").std() - 1) < 0.15
 
 
+@pytest.mark.parametrize("init", ["pathfinder", "map"])
+def test_whole_numbers_stay_whole_whatever_the_start(init):
+    with pm.Model():
+        z = pm.Bernoulli("z", 0.4, shape=4)
+        pm.Normal("x", z.sum(), 1.0)
+        idata = pm.sample(2000, tune=200, init=init, step=[pm.BinaryGibbsMetropolis([z])], **OPTIONS)
+    assert set(np.unique(values(idata, "z"))) == {0, 1}
+    assert abs(values(idata, "z").mean() - 0.4) < 0.05
+
+
 def test_other_groups_follow():
     model, *_ = number_and_probability()
     with model:
