@@ -10,9 +10,17 @@ import numpy as np
 from probgraph.model.checks import explanation
 from probgraph.model.log_density import log_density
 from probgraph.model.model import Model, the_model
-from probgraph.optimize import minimize
+from probgraph.optimize import METHODS, OptimizeResult, minimize
 from probgraph.optimize.objective import CompiledObjective
 from probgraph.posterior import Results
+from probgraph.samplers import LogDensity
+
+#: SciPy's methods that are handed on, by their names in lower case; and those that ask for no gradient
+SCIPYS = {
+    name.lower(): name
+    for name in ("BFGS", "CG", "Newton-CG", "TNC", "SLSQP", "trust-constr", "Powell", "Nelder-Mead", "COBYLA")
+}
+WITHOUT_GRADIENT = ("Powell", "Nelder-Mead", "COBYLA")
 
 
 class MAP(dict[str, np.ndarray]):
@@ -45,6 +53,7 @@ def find_MAP(
     method: str = "L-BFGS-B",
     *,
     model: Model | None = None,
+    initvals: Mapping[str, Any] | None = None,
     include_transformed: bool = True,
     progressbar: bool = True,
     **options: Any,
@@ -58,12 +67,14 @@ def find_MAP(
     Parameters
     ----------
     start
-        Values to start from, by variable name; each other variable starts at its distribution's point.
+        Values to start from, by variable name; each other variable starts at its distribution's point. `initvals` is
+        its newer name.
     method
-        "L-BFGS-B", "gradient descent", "momentum", "nesterov", "adagrad", "rmsprop", "adam" or "adamw".
+        "L-BFGS-B", "gradient descent", "momentum", "nesterov", "adagrad", "rmsprop", "adam" or "adamw"; or SciPy's "BFGS",
+        "CG", "Newton-CG", "TNC", "SLSQP", "trust-constr", "Powell", "Nelder-Mead", "COBYLA".
     options
         Of the method: `max_iterations`, `tolerance`, `learning_rate`, `momentum`, `record_path` ...; see
-        `probgraph.optimize.minimize`.
+        `probgraph.optimize.minimize`. Of SciPy's methods the arguments of `scipy.optimize.minimize`: `tol`, `options`.
     include_transformed
         Whether the result has the value variables too.
     progressbar
@@ -79,14 +90,22 @@ def find_MAP(
     """
     model = the_model(model, "find_MAP()")
     density, layout = log_density(model, jacobian=False)
-    point = model.initial_point(start)
+    if start is not None and initvals is not None:
+        raise ValueError("find_MAP: start and initvals are two ways to say the same; give one")
+    if method not in METHODS and method.lower() not in SCIPYS:
+        known = ", ".join(map(repr, (*METHODS, *SCIPYS.values())))
+        raise ValueError(f"find_MAP: method is {method!r}; it must be one of {known}")
+    point = model.initial_point(start if initvals is None else initvals)
     q = layout.vector(point)
     logp, gradient = density(q)
     if not (np.isfinite(logp) and np.isfinite(gradient).all()):
         why = explanation(model, point, gradient)
         raise ValueError(f"find_MAP: the log density is not finite at the start:\n{why}")
 
-    found = minimize(CompiledObjective(density, sign=-1.0), q, method, **options)
+    if method in METHODS:
+        found = minimize(CompiledObjective(density, sign=-1.0), q, method, **options)
+    else:
+        found = _by_scipy(density, q, SCIPYS[method.lower()], options)
     results = Results(model, layout, include_transformed=include_transformed)
     best = MAP({name: np.array(array[0]) for name, array in _values(results, found.x[None]).items()})
     best.logp, best.gradient_norm = -found.value, found.gradient_norm
@@ -94,6 +113,25 @@ def find_MAP(
     best.converged, best.message = found.converged, found.message
     best.path = None if found.path is None else _values(results, found.path)
     return best
+
+
+def _by_scipy(density: LogDensity, q: np.ndarray, method: str, options: Mapping[str, Any]) -> OptimizeResult:
+    from scipy.optimize import minimize as by_scipy  # late: it takes 0.1 s
+
+    evaluations = 0
+
+    def cost(x: np.ndarray) -> Any:
+        nonlocal evaluations
+        evaluations += 1
+        value, gradient = density(np.ascontiguousarray(x, dtype="float64"))
+        return -value if method in WITHOUT_GRADIENT else (-value, -gradient)
+
+    found = by_scipy(cost, q, method=method, jac=method not in WITHOUT_GRADIENT, **options)
+    x = np.ascontiguousarray(np.reshape(found.x, q.shape))
+    value, gradient = density(x)
+    steps = int(getattr(found, "nit", evaluations))
+    norm = float(np.linalg.norm(gradient))
+    return OptimizeResult(x, -value, norm, steps, evaluations, bool(found.success), str(found.message))
 
 
 def _values(results: Results, positions: np.ndarray) -> dict[str, np.ndarray]:

@@ -95,3 +95,20 @@ def test_transformed_values_can_be_left_out():
         pg.Beta("p", 3, 2)
         found = pg.find_MAP(include_transformed=False)
     assert set(found) == {"p"} and found["p"] == pytest.approx(2 / 3, abs=1e-6)
+
+
+@pytest.mark.parametrize("method", ["BFGS", "powell", "Nelder-Mead", "Newton-CG", "CG"])
+def test_scipys_methods_find_the_same(method):
+    with pg.Model():
+        x = pg.Gamma("x", 3, 2)
+        pg.Normal("y", x, 1, shape=2)
+        found = pg.find_MAP(initvals={"x": 2.0}, method=method, progressbar=False, tol=1e-8)
+    assert found["x"] == pytest.approx(1.0, abs=1e-3) and found.evaluations > 1 and found.message
+    np.testing.assert_allclose(found["y"], [1.0, 1.0], atol=1e-3)
+
+
+def test_starts_have_one_name_at_a_time():
+    with pg.Model():
+        pg.Normal("x")
+        with pytest.raises(ValueError, match="find_MAP: start and initvals are two ways to say the same"):
+            pg.find_MAP(start={"x": 1.0}, initvals={"x": 1.0})
