@@ -54,7 +54,24 @@ def chained():
     return model, density
 
 
+def hidden_markov():
+    move = np.array([[0.9, 0.1], [0.2, 0.8]])
+    with pm.Model() as model:
+        mu = pm.Normal("mu", 0.0, 1.0)
+        z = pm.Categorical("z0", p=[0.5, 0.5])
+        for t in range(4):
+            z = z if t == 0 else pm.Categorical(f"z{t}", p=pm.math.constant(move)[z])
+            pm.Normal(f"y{t}", mu + 2 * z, 1.0, observed=Y[t])
+
+    def density(mu, *z):
+        steps = sum(np.log(move[a, b]) for a, b in itertools.pairwise(z))
+        return np.log(0.5) + steps + st.norm.logpdf(Y[:4], mu + 2 * np.array(z)).sum()
+
+    return model, density
+
+
 CASES = {
+    "hidden Markov": (hidden_markov, [[0, 1]] * 4, ["z0", "z1", "z2", "z3"]),
     "switched": (switched, [[0, 1]], ["z"]),
     "indexed": (indexed, [range(3)] * 4, ["z"]),
     "chained": (chained, [[0, 1], range(3), [0, 1]], ["a", "b", "c"]),
@@ -207,3 +224,14 @@ def test_what_cannot_be_summed_out_says_why():
         pm.Normal("y", z.sum() + x, 1.0, observed=2.0)
         with pytest.raises(NotImplementedError, match="an element of y depends on several elements of z"):
             pm.marginalize(model, "z")
+
+
+def test_a_chain_inside_of_one_vector_says_how_to_write_it():
+    with pm.Model() as model:
+        z = pm.Categorical("z", p=[0.5, 0.5], shape=4)
+        move = pm.math.constant(np.log([[0.9, 0.1], [0.2, 0.8]]))
+        pm.Potential("chain", move[z[:-1], z[1:]].sum())
+    with pytest.raises(
+        NotImplementedError, match=r"element of chain depends on several elements of z.*a variable each"
+    ):
+        pm.marginalize(model, "z")

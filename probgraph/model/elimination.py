@@ -71,7 +71,11 @@ def why_not(free: FreeVariable, parts: Parts) -> str | None:
             continue
         for v in part:
             if v is not None and not _meets_one_by_one(v, z):
-                return f"an element of {name} depends on several elements of {free.name}, or in a way that cannot be told apart"
+                return (
+                    f"an element of {name} depends on several elements of {free.name}, or in a way that cannot be told"
+                    f" apart. Of a chain make a variable each, {free.name}0, then {free.name}1 = Categorical(p=P[{free.name}0])"
+                    " ...; or leave it to sample(), which moves it by steps without gradients"
+                )
     return None
 
 
