@@ -16,7 +16,7 @@ from probgraph import distributions, math, updates
 from probgraph.absent import refuse
 from probgraph.approximations import Approximation, fit, fit_laplace, fit_pathfinder
 from probgraph.arviz_names import from_arviz, is_arvizs
-from probgraph.cross_validation import loo_in_chunks
+from probgraph.cross_validation import loo_in_chunks, waic_in_chunks
 from probgraph.distributions import *
 from probgraph.interventions import do, observe
 from probgraph.log_likelihood import compute_deterministics, compute_log_likelihood, compute_log_prior
@@ -108,6 +108,7 @@ __all__ = [
     "sample_prior_predictive",
     "sample_smc",
     "set_data",
+    "waic_in_chunks",
 ]
 
 

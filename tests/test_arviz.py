@@ -121,6 +121,23 @@ def test_loo_in_chunks_is_loo(results, monkeypatch, tmp_path):
         pg.loo_in_chunks(build({"posterior": {"x": np.zeros((2, 10))}}))
 
 
+def test_the_information_criterion_in_chunks(results, monkeypatch):
+    monkeypatch.setattr("probgraph.cross_validation.CHUNK", 7 * 2000)
+    found = pg.waic_in_chunks(results["line"], progressbar=False)
+    values = results["line"]["log_likelihood"]["y"].values.reshape(-1, 30)
+    each = np.log(np.mean(np.exp(values), axis=0)) - values.var(axis=0)
+    np.testing.assert_allclose(found.elpd_i, each, rtol=1e-10)
+    np.testing.assert_allclose(found.elpd, each.sum(), rtol=1e-10)
+    np.testing.assert_allclose(found.se, np.sqrt(30 * each.var()), rtol=1e-10)
+    np.testing.assert_allclose(found.p, values.var(axis=0).sum(), rtol=1e-10)
+    assert found.n_data_points == 30 and found.n_samples == len(values) and not found.warning
+    if hasattr(az, "waic"):
+        whole = az.waic(results["line"], pointwise=True)
+        np.testing.assert_allclose([found.elpd, found.se, found.p], [whole.elpd_waic, whole.se, whole.p_waic])
+    with pytest.raises(KeyError, match="waic_in_chunks: 'z' has no log likelihood; those that have are y"):
+        pg.waic_in_chunks(results["line"], "z")
+
+
 PLOTS = [
     ("plot_trace", {"var_names": ["beta", "sigma"]}),
     ("plot_trace_dist", {"var_names": ["beta", "sigma"]}),
