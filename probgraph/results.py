@@ -36,7 +36,8 @@ def posterior_draws(
         if set(dims) - {"__one__"} <= set(values.dims):
             arrays[str(name)] = values.transpose(*dims, *rest).values
     if not arrays:
-        raise ValueError(f"{who}: no variable of the trace has the dims {dims}")
+        shown = ", ".join(repr(d) for d in dims if d != "__one__")
+        raise ValueError(f"{who}: no variable of the trace has the dims {shown}")
     return arrays, dataset[dims[0]].values if dims[0] in dataset.coords else None
 
 

@@ -169,12 +169,7 @@ class Model:
     ) -> Variable:
         """What is missing becomes a free variable beside what is observed; the whole is kept under the name."""
         self.coordinates.check(f"{name}: observed", dims, missing.shape)
-        shape = known_shape(name, distribution)
-        fits = broadcast_shapes(name, [TensorType("bool", shape), TensorType("bool", missing.shape)])
-        if fits != missing.shape:
-            raise ValueError(
-                f"{name}: observed has shape {missing.shape}, the parameters of {distribution} have shape {shape}"
-            )
+        _refuse_other_shape(name, distribution, missing.shape, dims)
         there = elements_of(name, distribution, missing.shape, ~missing)
         absent = elements_of(name, distribution, missing.shape, missing)
         warnings.warn(
@@ -199,16 +194,7 @@ class Model:
     ) -> Variable:
         value, array = as_observed(name, distribution, observed)
         self.coordinates.check(f"{name}: observed", dims, array.shape)
-        shape = known_shape(name, distribution)
-        try:
-            fits = broadcast_shapes(name, [TensorType("bool", shape), TensorType("bool", array.shape)])
-        except ValueError:
-            fits = None
-        if fits is None or fits != array.shape:
-            raise ValueError(
-                f"{name}: observed has shape {array.shape}, the parameters of {distribution} have shape {shape}"
-                + (f", for dims {dims}" if dims else "")
-            )
+        _refuse_other_shape(name, distribution, array.shape, dims)
         variable = ew.identity(value)
         variable.name = name
         self.observed.append(ObservedVariable(variable, distribution, value, array))
@@ -535,6 +521,22 @@ class Model:
         dims = self.named_vars_to_dims.get(variable.name or "")
         shape = variable.type.shape
         return f" [{', '.join(map(str, dims))}]" if dims else f" {list(shape)}" if shape else ""
+
+
+def _refuse_other_shape(
+    name: str, distribution: Distribution, observed: tuple[int, ...], dims: tuple[str | None, ...] | None
+) -> None:
+    """ValueError where parameters do not broadcast to the shape of what was observed."""
+    shape = known_shape(name, distribution)
+    try:
+        fits = broadcast_shapes(name, [TensorType("bool", shape), TensorType("bool", observed)])
+    except ValueError:
+        fits = None
+    if fits != observed:
+        raise ValueError(
+            f"{name}: observed has shape {observed}, the parameters of {distribution} have shape {shape}"
+            + (f", for dims {dims}" if dims else "")
+        )
 
 
 #: the lists that a variable may join
