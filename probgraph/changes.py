@@ -41,8 +41,7 @@ def changed_dims(model: Model, trace: Any) -> list[str]:
         if dim not in before:
             continue
         labels, old = model.coords[dim], before[dim]
-        # Labels of a trace that was read from a file may have become text.
-        if len(old) != length or (labels is not None and list(map(str, labels)) != list(map(str, old))):
+        if len(old) != length or not (labels is None or _same_labels(labels, old)):
             changed.append(dim)
     return changed
 
@@ -89,6 +88,11 @@ def _group(trace: Any, name: str) -> Any:
     if callable(getattr(trace, "groups", None)):
         return trace[name] if name in trace.groups() else None
     return None
+
+
+def _same_labels(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether labels are alike, be it in other units of time, or as the text that they are in a file."""
+    return np.array_equal(a, b) or list(map(str, a)) == list(map(str, b))
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:

@@ -243,6 +243,25 @@ def test_what_depends_on_changed_data_is_drawn_again_and_told(capsys):
         pm.sample_posterior_predictive(idata, freeze_vars=["a"], sample_vars=["a"], progressbar=False)
 
 
+def test_labels_in_other_units_or_as_text_are_no_changes(capsys):
+    days = np.array(["2020-01-01", "2020-01-02"], dtype="datetime64[s]")
+    with pm.Model(coords={"day": days, "half": [0.5, 1.5], "name": ["a", "b"]}):
+        mu = pm.Normal("mu", dims=("day", "half", "name"))
+        pm.Normal("y", mu, 1.0, observed=np.zeros((2, 2, 2)), dims=("day", "half", "name"))
+        idata = pm.sample(20, tune=20, chains=1, random_seed=1, progressbar=False)
+        other = idata["posterior"]
+        other = other.to_dataset() if hasattr(other, "to_dataset") else other
+        other = other.assign_coords(
+            day=days.astype("datetime64[ns]"), half=np.array(["0.5", "1.5"], dtype=object)
+        )
+        for trace in (idata, other):
+            pm.sample_posterior_predictive(trace, random_seed=1, progressbar=False)
+        assert "again" not in capsys.readouterr().err
+        changed = other.assign_coords(day=days + np.timedelta64(1, "D"))
+        pm.sample_posterior_predictive(changed, random_seed=1, progressbar=False)
+    assert "mu, which depends on day" in capsys.readouterr().err
+
+
 def test_groups_with_other_labels_are_drawn_from_their_prior(capsys):
     model = _grouped(["p", "q"], np.zeros(4))
     with model:
