@@ -189,8 +189,8 @@ def alike(back, result):
             assert back[group][name].dims == values.dims
             for dim in values.dims:
                 assert list(back[group][name].coords[dim].values) == list(values.coords[dim].values)
-    for name, value in result["posterior"].attrs.items():
-        assert np.array_equal(back["posterior"].attrs[name], value), name
+        for name, value in result[group].attrs.items():
+            np.testing.assert_array_equal(back[group].attrs[name], value, err_msg=name)
 
 
 def test_round_trip_by_netcdf(results, tmp_path):
@@ -202,16 +202,71 @@ def test_round_trip_by_netcdf(results, tmp_path):
 
 
 def test_round_trip_by_zarr(results, tmp_path):
-    zarr = pytest.importorskip("zarr")
-    path = str(tmp_path / "result.zarr")
+    pytest.importorskip("zarr")
+    alike(through_zarr(results["line"], str(tmp_path / "result.zarr")), results["line"])
+
+
+def through_netcdf(result, path):
+    result.to_netcdf(path)
+    return pg.from_netcdf(path)
+
+
+def through_zarr(result, path):
+    import xarray
+    import zarr
+
     if not NEW and zarr.__version__ >= "3":  # ArviZ 0.x names this way round, which leads to the same
-        xarray = pytest.importorskip("xarray")
-        results["line"].to_datatree().to_zarr(path)
-        back = az.from_datatree(xarray.open_datatree(path, engine="zarr"))
-    else:
-        results["line"].to_zarr(path)
-        back = pg.from_zarr(path)
-    alike(back, results["line"])
+        result.to_datatree().to_zarr(path)
+        return az.from_datatree(xarray.open_datatree(path, engine="zarr"))
+    result.to_zarr(path)
+    return pg.from_zarr(path)
+
+
+def every_result():
+    """What each verb returns, by its name."""
+    few = {
+        "draws": 20,
+        "tune": 20,
+        "chains": 2,
+        "random_seed": 1,
+        "compute_convergence_checks": False,
+        **QUIET,
+    }
+    with pg.Model(coords={"row": list("abc")}):
+        x = pg.Normal("x")
+        pg.Normal("y", x, 1, observed=[0.1, 0.2, 0.3], dims="row")
+        sampled = pg.sample(discard_tuned_samples=False, **few)
+        found = {
+            "sample": sampled,
+            "Metropolis": pg.sample(step=pg.Metropolis(), **few),
+            "prior": pg.sample_prior_predictive(10, random_seed=1),
+            "predictive": pg.sample_posterior_predictive(sampled, random_seed=1, **QUIET),
+            "predictions": pg.sample_posterior_predictive(sampled, predictions=True, random_seed=1, **QUIET),
+            "SMC": pg.sample_smc(50, chains=2, random_seed=1),
+            "ADVI": pg.fit(n=100, random_seed=1, **QUIET).sample(20),
+            "Pathfinder": pg.fit_pathfinder(random_seed=1),
+            "Laplace": pg.fit_laplace(),
+        }
+    with pg.Model():
+        pg.Normal("y", pg.Bernoulli("z", 0.3) + pg.Normal("x"), 1, observed=0.3)
+        return found | {"summed out": pg.sample(**few)}
+
+
+def test_every_result_goes_through_files(tmp_path):
+    ways = []
+    if any(importlib.util.find_spec(engine) for engine in ("netCDF4", "h5netcdf")):
+        ways.append(through_netcdf)
+    if importlib.util.find_spec("zarr"):
+        ways.append(through_zarr)
+    if not ways:
+        pytest.skip("nothing is installed that reads and writes files")
+    for name, result in every_result().items():
+        for k, way in enumerate(ways):
+            path = str(tmp_path / f"{name} {k}")
+            try:
+                alike(way(result, path), result)
+            except Exception as error:
+                raise AssertionError(f"{name}: {error}") from error
 
 
 def test_a_file_goes_on_where_the_result_was(results, tmp_path):
