@@ -56,6 +56,21 @@ def log_half_erfcx(u: Variable) -> Variable:
 TAIL_START = 12.0
 
 
+def mills_slope(t: Variable) -> Variable:
+    """1 - t Φ(-t) / φ(t), minus the slope of Mills' ratio, for t >= -1: it falls as 1 / t² (Abramowitz & Stegun 26.2.12)."""
+    near = ew.minimum(t, SLOPE_START)
+    u = ew.maximum(near, 0.0)
+    ratio = ew.exp(HALF_LOG_TWO_PI + log_half_erfcx(u))
+    below = ew.minimum(near, 0.0)
+    left = ew.exp(HALF_LOG_TWO_PI + 0.5 * ew.sqr(below) + log_normal_integral(-below))
+    s = 1.0 / ew.sqr(ew.maximum(t, SLOPE_START))
+    far = s * (1.0 - s * (3.0 - s * (15.0 - s * (105.0 - s * 945.0))))
+    return ew.switch(t < SLOPE_START, 1.0 - near * ew.switch(near < 0.0, left, ratio), far)
+
+
+SLOPE_START = 50.0
+
+
 def normal_quantile(offset: Variable, tail: Variable) -> Variable:
     """The z with Φ(z) = 1/2 + offset, where tail = 1/2 - |offset|: give both with the digits that they have.
 

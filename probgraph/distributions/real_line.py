@@ -19,6 +19,7 @@ from probgraph.distributions.normal_functions import (
     HALF_LOG_TWO_PI,
     log_half_erfcx,
     log_normal_integral,
+    mills_slope,
     quantile,
 )
 from probgraph.distributions.parameters import Alternative
@@ -26,6 +27,11 @@ from probgraph.distributions.special import betaln
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
+
+#: Gauss and Legendre's places and weights between 0 and 1
+_NODES = [
+    (0.5 + 0.5 * float(p), 0.5 * float(w)) for p, w in zip(*np.polynomial.legendre.leggauss(10), strict=True)
+]
 
 
 class Normal(Distribution):
@@ -376,6 +382,35 @@ class ExGaussian(Distribution):
         lead = ew.switch(far, 0.5 * ew.sqr(s) - (x - self.mu) / self.nu, lead)
         right = lead + log_normal_integral(-ew.minimum(u, 0.0))
         return ew.switch(u > 0.0, left, right) - ew.log(self.nu)
+
+    def survival(self, x):
+        z = (x - self.mu) / self.sigma
+        # The normal is beyond x, or the exponential leads there.
+        return ew.logaddexp(log_normal_integral(-z), self.density(x) + ew.log(self.nu))
+
+    def cumulative(self, x):
+        z, s = (x - self.mu) / self.sigma, self.sigma / self.nu
+        above = self.survival(x)
+        # What is left of the normal's integral; both are nearly the same where s is small, and an integral over s is not.
+        narrow = s < 2.0
+        log_normal, led = log_normal_integral(z), self.density(x) + ew.log(self.nu)
+        # Far out on the left without the square that both have.
+        out = ew.minimum(z, 0.0)
+        nearer = log_half_erfcx(-out)
+        apart = nearer + ew.log1mexp(ew.minimum(log_half_erfcx(s - out) - nearer, 0.0)) - 0.5 * ew.sqr(out)
+        plain = log_normal + ew.log1mexp(ew.minimum(led - log_normal, 0.0))
+        plain = ew.switch(z < 0.0, apart, plain)
+        left = z <= 0.5 * s
+        width = ew.switch(narrow, s, 0.5)
+        start = ew.switch(left, -z, 0.0)
+        inner = sum(w * mills_slope(start + width * p) for p, w in _NODES)
+        below = -0.5 * ew.sqr(z) - HALF_LOG_TWO_PI + ew.log(width) + ew.log(inner)
+        at = ew.switch(left, 0.0, z)
+        passed = sum(w * ew.exp(-0.5 * ew.sqr(at - width * p)) for p, w in _NODES)
+        gone = ew.log1mexp(ew.minimum(width * (0.5 * width - at), 0.0)) + log_normal_integral(at - width)
+        beside = ew.logaddexp(ew.log(width * passed) - HALF_LOG_TWO_PI, gone)
+        result = ew.switch(narrow, ew.switch(left, below, beside), plain)
+        return ew.switch(above < -1.0, ew.log1mexp(ew.minimum(above, -1.0)), result)
 
     def draw(self, rng, size, mu, sigma, nu):
         return rng.normal(mu, sigma, size) + rng.exponential(nu, size)

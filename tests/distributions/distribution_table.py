@@ -72,6 +72,14 @@ def _exgaussian(x, mu, sigma, nu):
     return s * (s / 2 - z) + mp.log(_normal_below(z - s, 0, 1)) - mp.log(nu)
 
 
+def _exgaussian_above(x, mu, sigma, nu):
+    return _normal_below(-x, -mu, sigma) + nu * mp.exp(_exgaussian(x, mu, sigma, nu))
+
+
+def _exgaussian_below(x, mu, sigma, nu):
+    return _normal_below(x, mu, sigma) - nu * mp.exp(_exgaussian(x, mu, sigma, nu))
+
+
 def _wald_below(x, mu, lam, alpha):
     y = x - alpha
     root = mp.sqrt(lam / y)
@@ -796,11 +804,14 @@ TABLE: dict[str, Row] = {
             {"mu": 0.0, "sigma": 1.0, "nu": 1.0},
             {"mu": -3.0, "sigma": 0.2, "nu": 5.0},
             {"mu": 1.0, "sigma": 20.0, "nu": 0.001},
+            {"mu": 0.0, "sigma": 1e-4, "nu": 1.0},
         ),
         (-1e4, -30.0, -1.3, 0.0, 1e-10, 0.3, 2.0, 50.0, 1e4),
         (),
         _exgaussian,
         lambda mu, sigma, nu: st.exponnorm(nu / sigma, mu, sigma),
+        _exgaussian_below,
+        _exgaussian_above,
     ),
     "HalfStudentT": Row(
         ({"nu": 3.0, "sigma": 36.0}, {"nu": 0.3, "sigma": 1.0}, {"nu": 50.0, "sigma": 0.1}),
