@@ -17,6 +17,7 @@ from probgraph.model.log_density import log_density
 from probgraph.model.model import Model, the_model
 from probgraph.optimize import minimize
 from probgraph.optimize.objective import CompiledObjective
+from probgraph.options import real, whole
 from probgraph.pathfinder import pathfinder
 from probgraph.posterior import Results, dims_of_results
 from probgraph.progress import Bar
@@ -93,6 +94,8 @@ def fit_laplace(
     ...     x = Normal("x", 3.0, 0.5)
     ...     idata = fit_laplace(random_seed=1)
     """
+    whole("fit_laplace: draws", draws, 1)
+    whole("fit_laplace: chains", chains, 1)
     model, density, layout, q = _ready("fit_laplace", model, start)
     found = minimize(CompiledObjective(density, sign=-1.0), q, **options)
     if not found.converged:
@@ -157,12 +160,12 @@ def fit_pathfinder(
         ("maxiter", maxiter),
         ("num_elbo_draws", num_elbo_draws),
     ):
-        if value < 1:
-            raise ValueError(f"fit_pathfinder: {name} is {value}; it must be at least 1")
+        whole(f"fit_pathfinder: {name}", value, 1)
     if importance_sampling not in ("psis", "psir", None):
         raise ValueError(
             f"fit_pathfinder: importance_sampling is {importance_sampling!r}; it must be 'psis', 'psir' or None"
         )
+    real("fit_pathfinder: jitter", jitter, "finite, at least 0")
     if not 0 <= jitter < np.inf:
         raise ValueError(f"fit_pathfinder: jitter is {jitter}; it must be finite, and at least 0")
     model, density, layout, q = _ready("fit_pathfinder", model, start)
@@ -259,9 +262,9 @@ def fit(
     """
     if method not in METHODS:
         raise ValueError(f"fit: method is {method!r}; it must be one of {', '.join(map(repr, METHODS))}")
-    for name, value in (("n", n), ("mc_samples", mc_samples)):
-        if value < 1:
-            raise ValueError(f"fit: {name} is {value}; it must be at least 1")
+    whole("fit: n", n, 1)
+    whole("fit: mc_samples", mc_samples, 1)
+    real("fit: learning_rate", learning_rate, "finite and above 0")
     if not (np.isfinite(learning_rate) and learning_rate > 0):
         raise ValueError(f"fit: learning_rate is {learning_rate}; it must be a finite number above 0")
     model, density, layout, q = _ready("fit", model, start)

@@ -26,6 +26,7 @@ from probgraph.model.log_density import compiled_density, density_graphs
 from probgraph.model.model import Model, the_model
 from probgraph.optimize import minimize
 from probgraph.optimize.objective import CompiledObjective
+from probgraph.options import between_0_and_1, options_by_name, real, whole
 from probgraph.pathfinder import starts_of_paths
 from probgraph.posterior import IDATA_OPTIONS, Results, to_arviz
 from probgraph.remote import refuse_no_executor, sample_elsewhere
@@ -187,12 +188,30 @@ def sample(
     ...     idata = sample(200, chains=2, random_seed=1, progressbar=False)
     """
     take("sample", of_pymc)
+    for name, number, least in (
+        ("draws", draws, 0),
+        ("tune", tune, 0),
+        ("chains", chains, 1),
+        ("thin", thin, 1),
+        ("jitter_max_retries", jitter_max_retries, 0),
+    ):
+        whole(name, number, least)
+    if cores is not None:
+        whole("cores", cores, 1)
+    whole("max_treedepth", max_treedepth, 1, 30)
+    between_0_and_1("target_accept", target_accept)
+    real("step_jitter", step_jitter, "at least 0 and below 1")
+    for name, end in (("target_ess", target_ess), ("max_time", max_time)):
+        if end is not None:
+            real(name, end, "positive, or None for no such end")
+    if initvals is not None and not isinstance(initvals, Mapping | Sequence):
+        raise TypeError(
+            f"initvals is {initvals!r}; it must be a dict of values by variable name, a list of them for the chains, or None"
+        )
     model, steps = _model_and_steps(the_model(model, "sample()"), step, progressbar)
-    options = _checked_options(idata_kwargs)
-    if init not in INITS:
+    options = options_by_name("idata_kwargs", idata_kwargs, IDATA_OPTIONS)
+    if not isinstance(init, str) or init not in INITS:
         raise ValueError(f"init is {init!r}; it must be one of {', '.join(map(repr, INITS))}")
-    if chains < 1:
-        raise ValueError(f"chains is {chains}; at least one is needed")
     if metric == "auto":
         metric = INITS[init] or metric
     way = steps.way
@@ -208,8 +227,6 @@ def sample(
             )
     target_accept = target_accept if way.target_accept is None else way.target_accept
     max_treedepth = max_treedepth if way.max_treedepth is None else way.max_treedepth
-    if thin < 1:
-        raise ValueError(f"thin is {thin}; it must be at least 1, which keeps all draws")
     if dtype not in DTYPES:
         raise ValueError(f"dtype is {dtype!r}; it must be one of {', '.join(map(repr, DTYPES))}")
     seed = _sequence(random_seed)
@@ -348,14 +365,6 @@ def _compile(
         kernel.result()
     compiled = _Compiled(density, graphs.layout, finished, built - began, time.perf_counter() - built)
     return compiled, steps
-
-
-def _checked_options(idata_kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
-    options = dict(idata_kwargs or {})
-    for name in options:
-        if name not in IDATA_OPTIONS:
-            raise TypeError(f"idata_kwargs: {name!r} is no option; those are {', '.join(IDATA_OPTIONS)}")
-    return options
 
 
 def _sequence(random_seed: RandomSeed) -> np.random.SeedSequence:

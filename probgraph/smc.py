@@ -14,6 +14,7 @@ from probgraph.inference_data import build
 from probgraph.model.layout import Layout
 from probgraph.model.log_density import compiled_rows, refuse_without_gradient
 from probgraph.model.model import Model, the_model
+from probgraph.options import between_0_and_1, options_by_name, whole
 from probgraph.posterior import Results, dims_of_results, pointwise_rows
 from probgraph.predictive import sample_prior_predictive
 from probgraph.samplers import seed_sequence, tempered
@@ -70,22 +71,16 @@ def sample_smc(
     """
     take("sample_smc", of_pymc, ("compute_convergence_checks", "cores", "progressbar"))
     model = the_model(model, "sample_smc()")
-    for name, value in (("draws", draws), ("chains", chains)):
-        least = 10 if name == "draws" else 1
-        if value < least:
-            raise ValueError(f"{name} is {value}; it must be at least {least}")
-    for name, value in (("threshold", threshold), ("correlation_threshold", correlation_threshold)):
-        if not 0 < value < 1:
-            raise ValueError(f"{name} is {value}; it must lie between 0 and 1")
+    whole("draws", draws, 10)
+    whole("chains", chains, 1)
+    between_0_and_1("threshold", threshold)
+    between_0_and_1("correlation_threshold", correlation_threshold)
     refuse_without_gradient(model)
     if model.marginals:
         raise NotImplementedError(
             "sample_smc: variables that are summed out are drawn again by sample() alone; use that"
         )
-    options = dict(idata_kwargs or {})
-    for name in options:
-        if name not in ("coords", "dims"):
-            raise TypeError(f"idata_kwargs: {name!r} is no option; those are coords, dims")
+    options = options_by_name("idata_kwargs", idata_kwargs, ("coords", "dims"))
     layout = Layout(model.value_vars)
     results = Results(model, layout, var_names)
     densities = _densities(model, layout)

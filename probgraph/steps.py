@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from probgraph.options import between_0_and_1, real, whole
 from probgraph.samplers import Path
 
 
@@ -27,6 +28,9 @@ class NUTS:
     name = "NUTS"
     max_error = 0.0
     path = None
+
+    def __post_init__(self) -> None:
+        _check(self)
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class WALNUTS:
     path = None
 
     def __post_init__(self) -> None:
+        _check(self)
+        real("WALNUTS: max_error", self.max_error, "positive and finite")
         if not 0 < self.max_error < float("inf"):
             raise ValueError(f"WALNUTS: max_error is {self.max_error}; it must be positive and finite")
 
@@ -81,14 +87,16 @@ class HamiltonianMC:
     max_treedepth = None
 
     def __post_init__(self) -> None:
+        _check(self)
+        real(f"{self.name}: path_length", self.path_length, "positive and finite")
+        real(f"{self.name}: jitter", self.jitter, "at least 0 and below 1")
         if not 0 < self.path_length < float("inf"):
             raise ValueError(
                 f"{self.name}: path_length is {self.path_length}; it must be positive and finite"
             )
         if not 0 <= self.jitter < 1:
             raise ValueError(f"{self.name}: jitter is {self.jitter}; it must be at least 0 and below 1")
-        if self.max_steps < 1:
-            raise ValueError(f"{self.name}: max_steps is {self.max_steps}; at least one is needed")
+        whole(f"{self.name}: max_steps", self.max_steps, 1)
 
     @property
     def path(self) -> Path:
@@ -114,9 +122,20 @@ class MALA:
     max_treedepth = None
     path = Path(1e-300, max_steps=1)
 
+    def __post_init__(self) -> None:
+        _check(self)
+
 
 Step = NUTS | WALNUTS | HamiltonianMC | MALA
 NAMED = {"nuts": NUTS, "walnuts": WALNUTS, "hmc": HamiltonianMC, "mala": MALA}
+
+
+def _check(step: Step) -> None:
+    """TypeError or ValueError for settings that all ways have; None is what `sample` says."""
+    if step.target_accept is not None:
+        between_0_and_1(f"{step.name}: target_accept", step.target_accept)
+    if step.max_treedepth is not None:
+        whole(f"{step.name}: max_treedepth", step.max_treedepth, 1, 30)
 
 
 def the_step(step: Step | str | None) -> Step:

@@ -97,7 +97,7 @@ def test_in_a_model(step, name, tmp_path):
     [
         ({"path_length": 0.0}, "path_length is 0.0; it must be positive"),
         ({"jitter": 1.0}, "jitter is 1.0; it must be at least 0 and below 1"),
-        ({"max_steps": 0}, "max_steps is 0; at least one is needed"),
+        ({"max_steps": 0}, "max_steps is 0; it must be at least 1"),
     ],
 )
 def test_bad_settings(wrong, message):
