@@ -34,6 +34,23 @@ def test_a_process_pool_draws_the_same(discard):
     assert list(there.posterior["k"].values) == ["a", "b"]
 
 
+@pytest.mark.filterwarnings("ignore:There w")
+def test_a_dask_cluster_draws_the_same():
+    distributed = pytest.importorskip("distributed")
+    here = pg.sample(150, chains=3, model=model(), **SETTINGS)
+    # Two workers, each a process of its own, reached by TCP on the loopback: the model really travels.
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        there = pg.sample(150, chains=3, model=model(), executor=client.get_executor(), **SETTINGS)
+    for group in ("posterior", "sample_stats"):
+        for name in here[group].data_vars:
+            np.testing.assert_array_equal(here[group][name].values, there[group][name].values, err_msg=name)
+
+
 class Broken(Executor):
     """Runs at once, until it is interrupted."""
 
