@@ -92,6 +92,7 @@ dprint = debugprint
 printing.pydotprint = pydotprint  # type: ignore[attr-defined]  # where Theano has it
 compile = room(
     "probgraph.engine.compile",
+    optdb=rewriting.optdb,
     Function=Function,
     In=In,
     Mode=Mode,
@@ -180,6 +181,10 @@ gof = room(
     ),
     op=room("probgraph.engine.gof.op", Op=Op),
     opt=_rewriting("probgraph.engine.gof.opt"),
+    optdb=rewriting.optdb,
+    toolbox=room(
+        "probgraph.engine.gof.toolbox", History=rewriting.History, ReplaceValidate=rewriting.ReplaceValidate
+    ),
     type=room("probgraph.engine.gof.type", Type=Type),
 )
 # `graph` is PyTensor's name for what reads and copies graphs, in rooms of its own there.

@@ -427,19 +427,45 @@ class FunctionGraph:
         return FunctionGraph(list(inputs.values()), rebuild(self.outputs, inputs))
 
     def replace(self, old: Variable, new: Variable, reason: str | None = None) -> None:
-        """Puts `new` where `old` is read; TypeError if it is of another dtype or rank. `reason` is not kept."""
-        self.replace_all([(old, new)])
+        """Puts `new` where `old` is read; TypeError if it is of another dtype or rank. `reason` is told to features."""
+        self.replace_all([(old, new)], reason)
 
     def replace_all(self, pairs: Iterable[tuple[Variable, Variable]], reason: str | None = None) -> None:
         """`replace` of several at once: in what stands for one, none of the others is replaced."""
         pairs = list(pairs)
         for old, new in pairs:
+            for node, position in self.clients.get(old, ()):
+                for feature in self.features:
+                    if hasattr(feature, "on_change_input"):
+                        feature.on_change_input(self, node, position, old, new, reason)
             if old.dtype != new.dtype or old.ndim != new.ndim:
                 raise TypeError(f"{old} is {old.type} and cannot be replaced by {new}, which is {new.type}")
-        self.outputs = rebuild(self.outputs, dict(pairs))
+        self.set_outputs(rebuild(self.outputs, dict(pairs)))
+        self.check_integrity()
+
+    def set_outputs(self, outputs: Sequence[Variable]) -> None:
+        """Makes these the outputs."""
+        self.outputs = list(outputs)
         for name in ("_order", "variables", "clients"):
             self.__dict__.pop(name, None)
-        self.check_integrity()
+
+    @cached_property
+    def features(self) -> list[Any]:
+        """What is told of changes; see `attach_feature`."""
+        return []
+
+    def attach_feature(self, feature: Any) -> None:
+        """Has an object's `on_attach(fgraph)` called now, and, before each replacement, for each reader of what is
+        replaced its `on_change_input(fgraph, node, position, old, new, reason)`, as far as it has these."""
+        if hasattr(feature, "on_attach"):
+            feature.on_attach(self)
+        self.features.append(feature)
+
+    def remove_feature(self, feature: Any) -> None:
+        """Forgets a feature, after its `on_detach(fgraph)`."""
+        self.features.remove(feature)
+        if hasattr(feature, "on_detach"):
+            feature.on_detach(self)
 
     replace_validate, replace_all_validate = replace, replace_all
 

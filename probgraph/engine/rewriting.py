@@ -164,6 +164,64 @@ def register_specialize(rewriter: Any, *tags: Any, **_: Any) -> Any:
     return _registered(SIMPLIFY, rewriter, tags)
 
 
+class Optdb:
+    """The passes of FAST_RUN under Theano's names: rewrites registered here join them.
+
+    There are two passes. Tagged "canonicalize" or "stabilize" a rewrite is in the first, else in the second; `position` is
+    not kept, for within a pass rules are tried until none fits.
+    """
+
+    def register(self, name: str, rewriter: Any, *tags: Any, position: Any = None, **_: Any) -> Any:
+        """Adds a rewrite of nodes to a pass. TypeError for what is none."""
+        if not isinstance(rewriter, NodeRewriter):
+            raise TypeError(
+                f"optdb: {name} must be made by node_rewriter, PatternSub or OpSub, got {rewriter!r}"
+            )
+        early = {"canonicalize", "stabilize"} & {str(tag) for tag in tags}
+        return _registered(STABILIZE if early else SIMPLIFY, rewriter, tags)
+
+    def __getitem__(self, name: str) -> Pass:
+        """The pass of that name: "stabilize" ("canonicalize" is another name for it), or "simplify" ("specialize")."""
+        passes = {"canonicalize": STABILIZE, "specialize": SIMPLIFY, **{p.name: p for p in FAST_RUN}}
+        if name not in passes:
+            raise KeyError(f"optdb: there is no pass {name!r}; those are {', '.join(passes)}")
+        return passes[name]
+
+    def query(self, *tags: str) -> list[Pass]:
+        """The passes of these names; all of FAST_RUN for "fast_run"."""
+        return list(FAST_RUN) if "fast_run" in tags else list(dict.fromkeys(self[tag] for tag in tags))
+
+
+optdb = Optdb()
+
+
+class ReplaceValidate:
+    """A feature of Theano's that every graph has here: `replace_validate` and `replace_all_validate`."""
+
+
+class History:
+    """A feature: `fgraph.checkpoint()` marks what the outputs are, `fgraph.revert(mark)` makes them that again.
+
+    >>> x = as_variable(2.0)
+    >>> fgraph = FunctionGraph([], [x + 1.0])
+    >>> fgraph.attach_feature(History())
+    >>> mark = fgraph.checkpoint()
+    >>> fgraph.replace(x, as_variable(5.0))
+    >>> fgraph.revert(mark)
+    >>> fgraph.outputs[0].eval()
+    array(3.)
+    """
+
+    def on_attach(self, fgraph: Any) -> None:
+        """Gives the graph the two."""
+        fgraph.checkpoint = lambda: list(fgraph.outputs)
+        fgraph.revert = fgraph.set_outputs
+
+    def on_detach(self, fgraph: Any) -> None:
+        """Takes them back."""
+        del fgraph.checkpoint, fgraph.revert
+
+
 def rewrite_graph(graph: Any, custom_rewrite: NodeRewriter | None = None, **_: Any) -> Any:
     """A variable, or several, or a FunctionGraph, after FAST_RUN's rewrites; with `custom_rewrite` only by that."""
     passes = FAST_RUN if custom_rewrite is None else [Pass(custom_rewrite.name, custom_rewrite.rules)]

@@ -150,3 +150,46 @@ def test_pytensors_import_lines():
 
     assert set_subtensor is T.set_subtensor and sigmoid is T.sigmoid
     assert as_tensor_variable is T.as_tensor_variable and x in set(ancestors([x + 1]))
+
+
+# ------------------------------------------------------------------------------------ optdb and features
+
+
+def test_optdb_registers_and_finds_passes(as_before):
+    from probgraph.engine.compile import optdb
+
+    STABILIZE, SIMPLIFY = rules.FAST_RUN
+    double = theano.gof.PatternSub((T.exp, (T.neg, "x")), (T.cos, "x"))
+    before = len(optdb["specialize"].rules)
+    optdb.register("silly", double, "specialize", "fast_run", position=3)
+    assert len(optdb["simplify"].rules) == before + 1 and theano.gof.optdb is optdb
+    assert optdb.query("fast_run") == [STABILIZE, SIMPLIFY] and optdb.query("canonicalize") == [STABILIZE]
+    with pytest.raises(KeyError, match="there is no pass 'inplace'; those are canonicalize, specialize"):
+        optdb["inplace"]
+    with pytest.raises(TypeError, match="optdb: odd must be made by node_rewriter, PatternSub or OpSub"):
+        optdb.register("odd", 3)
+
+
+def test_features_are_told_of_changes_and_history_takes_them_back():
+    from probgraph.engine.gof.toolbox import History, ReplaceValidate
+
+    x, y = T.dscalar("x"), T.dscalar("y")
+    fgraph = theano.gof.FunctionGraph([x, y], [T.exp(x) * x])
+    seen = []
+
+    class Watch:
+        def on_change_input(self, fgraph, node, position, old, new, reason):
+            seen.append((str(node.op), position, old.name, new.name, reason))
+
+    watch = Watch()
+    for feature in (watch, History(), ReplaceValidate()):
+        fgraph.attach_feature(feature)
+    mark = fgraph.checkpoint()
+    fgraph.replace_validate(x, y, reason="why not")
+    assert {entry[1:] for entry in seen} == {(0, "x", "y", "why not"), (1, "x", "y", "why not")}
+    assert fgraph.outputs[0].eval({y: 0.0}) == 0.0 and y in fgraph.variables
+    fgraph.revert(mark)
+    assert fgraph.outputs[0].eval({x: 1.0}) == pytest.approx(np.e)
+    fgraph.remove_feature(watch)
+    fgraph.replace(x, y)
+    assert len(seen) == 2
