@@ -63,11 +63,14 @@ def halved(dist: WithTails, right: Variable, wanted: Variable) -> Variable:
     begin = [start + _NEAREST_LOG, start + _FARTHEST_LOG]
     others = [right, wanted, anchor, sign]
     (_, far), _ = scan(halve, outputs_info=begin, non_sequences=others, n_steps=_ROUNDS)
-    found = disconnected_grad(anchor + sign * ew.exp(far[-1]))
+    distance = ew.exp(far[-1])
+    found = disconnected_grad(anchor + sign * distance)
     if dist.discrete:
         return ew.round_half_to_even(found)  # the logarithm is exact enough for that up to 1e13
     # A step of Newton's, which has the last digits and the derivatives.
     at = ew.switch(right, dist.logccdf(found), dist.logcdf(found))
     slope = ew.switch(right, -1.0, 1.0) * ew.exp(dist.logp(found) - at)
     step = (at - wanted) / slope
-    return found - ew.switch(ew.isnan(step) | ew.isinf(step), 0.0, step)
+    # No step is more than the last digits: where x has none left to meet what is wanted, it stays.
+    small = ew.abs(step) <= disconnected_grad(1e-11 * distance + 1e-15 * ew.abs(found))
+    return ew.clip(found - ew.switch(small, step, 0.0), inner.lower, inner.upper)

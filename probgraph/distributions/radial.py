@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
 
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.constraints import Interval, nonnegative, positive, real
+from probgraph.distributions.normal_functions import LOG_TWO
 from probgraph.distributions.parameters import Alternative
+from probgraph.distributions.quadrature import FALL, integral, reach
 from probgraph.distributions.special import LOG_TWO_PI
 from probgraph.distributions.transforms import circular
+from probgraph.engine.barriers import disconnected_grad
 from probgraph.engine.graph import Variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops.special import i0e, i1e
@@ -19,6 +23,9 @@ angle = Interval(
     "an angle from -π to π", -math.pi, math.pi, closed_lower=True, closed_upper=True, transform=circular
 )
 
+TWO_PI = 2.0 * math.pi
+TINY, VAST = 1e-300, 1e150
+LOG_VAST = math.log(VAST)
 #: from here on the asymptotic series of I_0 is exact (Abramowitz & Stegun 9.7.1)
 _FAR = 200.0
 _COEFFICIENTS = [
@@ -33,6 +40,39 @@ def log_i0e(x: Variable) -> Variable:
     for c in reversed(_COEFFICIENTS[:-1]):
         series = c + series / far
     return ew.switch(x < _FAR, ew.log(i0e(near)), ew.log(series) - 0.5 * (ew.log(far) + LOG_TWO_PI))
+
+
+def _log_arc(low: Variable, high: Variable, kappa: Variable) -> Variable:
+    """The log of the integral of exp(kappa (cos t - 1)) over t from low to high, -π <= low <= high < 3π.
+
+    In pieces between a top and the bottom beside it, each from its higher end on as far as it is worth going.
+    """
+
+    def piece(first: float, top: float) -> tuple[Variable, Variable, Variable]:
+        ends = (
+            ew.switch(t < first, first, ew.switch(t < first + math.pi, t, first + math.pi))
+            for t in (low, high)
+        )
+        start, end = ends if top == first else reversed([*ends])
+        start, end = (t - top if top == first else top - t for t in (start, end))
+        sine, cosine = ew.sin(0.5 * start), ew.cos(0.5 * start)
+        fall = 0.5 * FALL / kappa
+        square = ew.minimum(ew.sqr(sine) + fall, 1.0)
+        # sin(A - B) without a difference, where A is half the angle at which it is all over and B half of the start.
+        worth = fall / (ew.sqrt(square) * cosine + ew.sqrt(1.0 - square) * sine)
+        reached = disconnected_grad(2.0 * ew.arcsin(ew.minimum(worth, 1.0)))
+        length = ew.switch(end - start < reached, end - start, reached)
+
+        def falling(v: Variable, start: Variable, kappa: Variable) -> Variable:
+            return ew.exp(-2.0 * kappa * ew.sin(0.5 * v) * ew.sin(start + 0.5 * v))
+
+        return ew.sqr(sine), end > start, integral(falling, length, start, kappa)
+
+    pieces = [piece(-math.pi, 0.0), piece(0.0, 0.0), piece(math.pi, TWO_PI), piece(TWO_PI, TWO_PI)]
+    depths = [ew.switch(there, depth, 1.0) for depth, there, _ in pieces]
+    least = disconnected_grad(functools.reduce(ew.minimum, depths))
+    total = sum(part * ew.exp(-2.0 * kappa * ew.maximum(depth - least, 0.0)) for depth, _, part in pieces)
+    return ew.log(ew.maximum(total, TINY)) - 2.0 * kappa * least
 
 
 class VonMises(Distribution):
@@ -52,6 +92,25 @@ class VonMises(Distribution):
     def density(self, x):
         spread = -2.0 * ew.sqr(ew.sin(0.5 * (x - self.mu)))
         return self.kappa * spread - (log_i0e(self.kappa) + LOG_TWO_PI)
+
+    def cumulative(self, x):
+        return self._tails(x)[0]
+
+    def survival(self, x):
+        return self._tails(x)[1]
+
+    def _tails(self, x):
+        """log P(X <= x) and log P(X > x): of the arcs before and after x, by the smaller of them."""
+        first = ew.mod(-self.mu, TWO_PI) - math.pi  # where -π is, seen from mu: at least -π, less than π
+        here = first + (x + math.pi)
+        total = log_i0e(self.kappa) + LOG_TWO_PI
+        before, after = (
+            _log_arc(low, high, self.kappa) - total for low, high in ((first, here), (here, first + TWO_PI))
+        )
+        first_half = before < after
+        small = ew.switch(first_half, before, after)
+        large = ew.log1mexp(small)
+        return ew.switch(first_half, small, large), ew.switch(first_half, large, small)
 
     def draw(self, rng, size, mu, kappa):
         return rng.vonmises(np.remainder(mu + np.pi, 2 * np.pi) - np.pi, kappa, size)
@@ -82,6 +141,37 @@ class Rice(Distribution):
     def density(self, x):
         r, centre = x / self.sigma, self.nu / self.sigma
         return ew.log(x) - 2.0 * ew.log(self.sigma) - 0.5 * ew.sqr(r - centre) + log_i0e(r * centre)
+
+    def cumulative(self, x):
+        return self._tails(x)[0]
+
+    def survival(self, x):
+        return self._tails(x)[1]
+
+    def _tails(self, x):
+        """log P(X <= x) and log P(X > x): the density from x outwards, or inwards where that is less."""
+        r, centre = x / self.sigma, self.nu / self.sigma
+        middle = centre + 2.0 * LOG_TWO / (centre + ew.maximum(centre, 1.0))  # near the median
+        inwards = r < middle
+        side = ew.switch(inwards, -1.0, 1.0)
+        distance = (x - self.nu) / self.sigma
+        # As good as infinite, and their product is a number.
+        r, centre = ew.minimum(r, VAST), ew.minimum(centre, VAST)
+        slope = ew.clip(side * distance, -VAST, VAST)
+        share = reach(ew.maximum(slope, 0.0)) / r
+        length = ew.switch(inwards & (share > 1.0), 1.0, share)
+
+        unit = disconnected_grad(ew.maximum(r, 1.0))
+
+        def falling(w, slope, r, centre, side, unit):
+            at, v = 1.0 + side * w, r * w
+            return ew.exp(-v * (slope + 0.5 * v)) * at * unit * i0e(r * at * centre)
+
+        part = integral(falling, length, slope, r, centre, side, unit)
+        scale = 2.0 * ew.minimum(ew.log(x) - ew.log(self.sigma), LOG_VAST) - ew.log(unit)
+        small = scale + ew.log(ew.maximum(part, TINY)) - 0.5 * ew.sqr(distance)
+        large = ew.log1mexp(small)
+        return ew.switch(inwards, small, large), ew.switch(inwards, large, small)
 
     def draw(self, rng, size, nu, sigma):
         return np.hypot(nu + sigma * rng.standard_normal(size), sigma * rng.standard_normal(size))

@@ -23,6 +23,7 @@ from probgraph.distributions.normal_functions import (
     quantile,
 )
 from probgraph.distributions.parameters import Alternative
+from probgraph.distributions.skewed import log_kept_and_rest
 from probgraph.distributions.special import betaln
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
@@ -343,6 +344,19 @@ class SkewNormal(Distribution):
         constant = ew.log(self.sigma) + (HALF_LOG_TWO_PI - log(2.0))
         return -0.5 * ew.sqr(z) + log_normal_integral(self.alpha * z) - constant
 
+    def survival(self, x):
+        return self._tails(x)[1]
+
+    def cumulative(self, x):
+        return self._tails(x)[0]
+
+    def _tails(self, x):
+        """log P(X <= x) and log P(X > x): on each side of mu it is the other's tail with the skewness turned."""
+        z = (x - self.mu) * (1.0 / self.sigma)
+        right = z >= 0.0
+        beyond, rest = log_kept_and_rest(ew.switch(right, z, -z), ew.switch(right, self.alpha, -self.alpha))
+        return ew.switch(right, rest, beyond), ew.switch(right, beyond, rest)
+
     def draw(self, rng, size, alpha, mu, sigma):
         # One normal, with its sign given by another: the sign is kept where the other is below alpha times it.
         z = rng.normal(size=size)
@@ -397,20 +411,22 @@ class ExGaussian(Distribution):
         # Far out on the left without the square that both have.
         out = ew.minimum(z, 0.0)
         nearer = log_half_erfcx(-out)
-        apart = nearer + ew.log1mexp(ew.minimum(log_half_erfcx(s - out) - nearer, 0.0)) - 0.5 * ew.sqr(out)
-        plain = log_normal + ew.log1mexp(ew.minimum(led - log_normal, 0.0))
-        plain = ew.switch(z < 0.0, apart, plain)
+        inside = z < 0.0
+        fall = ew.switch(inside, log_half_erfcx(s - out) - nearer, led - log_normal)
+        fall = ew.switch(narrow, -1.0, ew.minimum(fall, 0.0))  # what is not asked for spoils no gradient
+        plain = ew.switch(inside, nearer - 0.5 * ew.sqr(out), log_normal) + ew.log1mexp(fall)
         left = z <= 0.5 * s
         width = ew.switch(narrow, s, 0.5)
         start = ew.switch(left, -z, 0.0)
         inner = sum(w * mills_slope(start + width * p) for p, w in _NODES)
         below = -0.5 * ew.sqr(z) - HALF_LOG_TWO_PI + ew.log(width) + ew.log(inner)
-        at = ew.switch(left, 0.0, z)
+        most = above < -1.0
+        at = ew.switch(left | most, width, z)
         passed = sum(w * ew.exp(-0.5 * ew.sqr(at - width * p)) for p, w in _NODES)
         gone = ew.log1mexp(ew.minimum(width * (0.5 * width - at), 0.0)) + log_normal_integral(at - width)
-        beside = ew.logaddexp(ew.log(width * passed) - HALF_LOG_TWO_PI, gone)
+        beside = ew.logaddexp(ew.log(ew.maximum(width * passed, 1e-300)) - HALF_LOG_TWO_PI, gone)
         result = ew.switch(narrow, ew.switch(left, below, beside), plain)
-        return ew.switch(above < -1.0, ew.log1mexp(ew.minimum(above, -1.0)), result)
+        return ew.switch(most, ew.log1mexp(ew.minimum(above, -1.0)), result)
 
     def draw(self, rng, size, mu, sigma, nu):
         return rng.normal(mu, sigma, size) + rng.exponential(nu, size)

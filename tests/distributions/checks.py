@@ -213,7 +213,7 @@ def gradient_errors(cls: type[Distribution], params: dict[str, Any]) -> Errors:
     gradients = grad(dist.logp(x), list(wrt.values()), disconnected_inputs="ignore")
     run = function([x, *roots.values()], gradients, mode="FAST_COMPILE", on_unused_input="ignore")
     exact = row(cls).exact
-    for point in _smooth_points(cls, params):
+    for point in smooth_points(cls, params):
         given = {"x": mp.mpf(point), **exactly(params)}
         for name, got in zip(wrt, run(point, *params.values()), strict=True):
             if given[name] == 0 and name in ("alpha",):
@@ -234,7 +234,7 @@ def gradient_errors(cls: type[Distribution], params: dict[str, Any]) -> Errors:
     return errors
 
 
-def _smooth_points(cls: type[Distribution], params: dict[str, Any]) -> list[float]:
+def smooth_points(cls: type[Distribution], params: dict[str, Any]) -> list[float]:
     if cls.__name__ == "Bernoulli":
         return [0.0, 1.0]
     frozen = None if row(cls).scipy is None else row(cls).scipy(**{k: float(v) for k, v in params.items()})

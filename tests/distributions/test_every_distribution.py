@@ -15,6 +15,7 @@ from probgraph.distributions.constraints import real
 from probgraph.distributions.known_signs import certainly
 from probgraph.engine.autodiff import grad
 from probgraph.engine.config import config
+from probgraph.engine.function import function
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.types import TensorType
@@ -159,6 +160,33 @@ def test_a_constant_parameter_out_of_range_is_refused_by_name(cls):
 @each_case
 def test_gradients_are_those_of_the_textbooks_formula(cls, params):
     assert checks.gradient_errors(cls, params).wrong == []
+
+
+@each_case
+def test_gradients_of_the_tails(cls, params):
+    """In x they are the density over the tail; in the parameters, what the tails do when these change a little."""
+    if row(cls).cdf is None or cls.dist(**params).discrete or cls.atoms:
+        return
+    scalar = TensorType("float64", ())
+    roots = {name: Variable(scalar, name) for name in cls.params}
+    x, dist = Variable(scalar, "x"), cls.dist(**roots)
+    for tail, sign in ((dist.logcdf(x), 1), (dist.logccdf(x), -1)):
+        wrt = [x, *roots.values()]
+        run = function(
+            wrt,
+            [tail, dist.logp(x), *grad(tail, wrt, disconnected_inputs="ignore")],
+            on_unused_input="ignore",
+        )
+        for point in checks.smooth_points(cls, params):
+            given = [point, *(float(v) for v in params.values())]
+            value, density, *slopes = map(float, run(*given))
+            assert slopes[0] == pytest.approx(sign * np.exp(density - value), rel=1e-9), (point, "x")
+            for k, name in enumerate(roots, start=1):
+                step = 3e-6 * (abs(given[k]) or 1.0)
+                up, down = ([*given[:k], given[k] + s * step, *given[k + 1 :]] for s in (1, -1))
+                change = (run(*up)[0] - run(*down)[0]) / (2 * step)
+                if np.isfinite(change):
+                    assert slopes[k] == pytest.approx(change, rel=1e-4, abs=1e-15 / step), (point, name)
 
 
 @each_case
