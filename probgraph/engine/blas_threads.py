@@ -11,9 +11,10 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
-import sys
 import threading
 from collections.abc import Callable, Iterator
+
+from probgraph.engine.extensions import loaded
 
 _SCIPY = "scipy.linalg.cython_blas"
 _NUMPY = "numpy.linalg._umath_linalg"
@@ -59,8 +60,8 @@ def one_blas_thread() -> Iterator[None]:
 
 
 def _found(module: str) -> Functions | None:
-    loaded = sys.modules.get(module)
-    return None if loaded is None else _functions(loaded.__file__)
+    found = loaded(module)
+    return None if found is None else _functions(found.__file__)
 
 
 @functools.cache

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import importlib
 import re
 
+from probgraph.engine.extensions import extension
 from probgraph.engine.loops import External
 
 
 @functools.cache
 def address(external: External) -> int:
-    """Where the function lies in this process. SciPy's module is imported on first need."""
-    capsules = importlib.import_module(external.module).__pyx_capi__
+    """Where the function lies in this process. SciPy's module is loaded on first need."""
+    capsules = extension(external.module).__pyx_capi__
     name_of, pointer_of = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
     name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
     pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]

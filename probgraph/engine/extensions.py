@@ -1,0 +1,47 @@
+"""SciPy's extension modules without the packages around them.
+
+`import scipy.linalg.cython_blas` imports all of scipy.linalg on the way, a tenth of a second for a table of addresses.
+The table is a file by itself, and is loaded as that.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from types import ModuleType
+
+#: those that need nothing of their package; the others are imported as usual
+_ALONE = ("scipy.linalg.cython_blas", "scipy.linalg.cython_lapack")
+_loaded: dict[str, ModuleType] = {}
+
+
+def extension(name: str) -> ModuleType:
+    """The module of that name: imported already, or loaded by itself, or else imported."""
+    found = loaded(name)
+    if found is None:
+        found = _loaded[name] = _by_itself(name) or importlib.import_module(name)
+    return found
+
+
+def loaded(name: str) -> ModuleType | None:
+    """The module of that name if this process has it already."""
+    return _loaded.get(name) or sys.modules.get(name)
+
+
+def _by_itself(name: str) -> ModuleType | None:
+    """Not left in sys.modules: who imports it later gets the same, with its package."""
+    if name not in _ALONE:
+        return None
+    package, *path = name.split(".")
+    folder = Path(importlib.import_module(package).__file__ or "").parent
+    for suffix in EXTENSION_SUFFIXES:
+        file = folder.joinpath(*path).with_suffix(suffix)
+        if file.is_file() and (spec := importlib.util.spec_from_file_location(name, file)) and spec.loader:
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            sys.modules.pop(name, None)  # Cython enters it, but the package would not know of it
+            return module
+    return None
