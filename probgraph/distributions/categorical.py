@@ -5,19 +5,25 @@ The idea worth knowing: parameters are vectors, and a value chooses among their 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.constraints import Constraint, integers_to, positive, real, real_vector
 from probgraph.distributions.event_constraints import simplex
 from probgraph.distributions.known_signs import certainly
-from probgraph.distributions.normal_functions import log_difference, log_normal_integral
+from probgraph.distributions.normal_functions import ROOT_HALF, log_difference, log_normal_integral
 from probgraph.distributions.parameters import Alternative
+from probgraph.distributions.random_variable import open_model
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops import reduce
-from probgraph.engine.ops.shape import arange, length
+from probgraph.engine.ops.shape import arange, join, length
+
+#: the logarithm of a probability that is none, in numbers that gradients bear
+_NOTHING = -1e30
 
 
 class Ascending(Constraint):
@@ -74,8 +80,31 @@ class Categorical(Distribution):
         inside = x if certainly(x, self.support) else ew.switch(self.support.holds(x), x, 0.0)
         if "logit_p" not in self._given:
             return ew.log(chosen(self.p, inside))
+        return chosen(self._log_p(), inside)
+
+    def _log_p(self):
+        if "logit_p" not in self._given:
+            return ew.log(self.p)
         logit_p = self._given["logit_p"]
-        return chosen(logit_p - reduce.logsumexp(logit_p, axis=-1, keepdims=True), inside)
+        return logit_p - reduce.logsumexp(logit_p, axis=-1, keepdims=True)
+
+    def cumulative(self, x):
+        return self._tails(x)[0]
+
+    def survival(self, x):
+        return self._tails(x)[1]
+
+    def _tails(self, x):
+        """log P(X <= x) and log P(X > x): the smaller is a sum, the other what is left."""
+        place = arange(length(self.p, self.p.ndim - 1))
+        upto, log_p = place <= x[..., None], ew.maximum(self._log_p(), _NOTHING)
+        below = reduce.logsumexp(ew.switch(upto, log_p, _NOTHING), axis=-1)
+        above = reduce.logsumexp(ew.switch(upto, _NOTHING, log_p), axis=-1)
+        first = below < above
+        small = ew.switch(first, below, above)
+        large = ew.log1mexp(small)
+        small = ew.switch(small < 0.5 * _NOTHING, -np.inf, small)
+        return ew.switch(first, small, large), ew.switch(first, large, small)
 
     def draw(self, rng, size, p):
         total = np.cumsum(p, axis=-1)
@@ -96,8 +125,32 @@ class Categorical(Distribution):
 class _Ordered(Distribution):
     """The interval between cutpoints in which a predictor with noise falls: 0 below the first, K - 1 above the last."""
 
+    options = {"compute_p": True}
+
+    def __new__(cls, name: str, *args: Any, **kwargs: Any) -> Any:
+        variable = super().__new__(cls, name, *args, **kwargs)
+        if kwargs.get("compute_p", True):
+            given = {key: value for key, value in kwargs.items() if key in cls.dist_signature.parameters}
+            model = open_model(f'{cls.__name__}("{name}", ...)')
+            model.add_deterministic(f"{name}_probs", cls.dist(*args, **given).probabilities())
+        return variable
+
     def prepare(self):
         self.support = integers_to(places(self.cutpoints))
+
+    def probabilities(self) -> Variable:
+        """Of each place, along a new last axis."""
+        z = self.distances()
+        ends = ew.zeros_like(z[..., :1])
+        low, high = join(-1, ends, self.share(z)), join(-1, self.share(z), ends + 1.0)
+        # Beyond the middle the upper tails are small, and their difference is exact.
+        low_rest, high_rest = join(-1, ends + 1.0, self.share(-z)), join(-1, self.share(-z), ends)
+        upper = join(-1, ends, z) > 0.0
+        return ew.switch(upper, low_rest - high_rest, high - low)
+
+    def distances(self) -> Variable:
+        """Of the cutpoints from the predictor, in units of the noise."""
+        return self.cutpoints - self.eta[..., None]
 
     def _ends(self, x):
         """The cutpoints below and above x, standing in for those that are not there, and where they are not."""
@@ -114,13 +167,15 @@ class OrderedLogistic(_Ordered):
     """Ordered places by logistic noise: S(cutpoints[x] - eta) - S(cutpoints[x - 1] - eta), for x = 0 to K - 1.
 
     S is the logistic sigmoid, 0 and 1 beyond the ends; eta is a real predictor, cutpoints a vector of K - 1 numbers in
-    ascending order. McCullagh, "Regression models for ordinal data" (JRSS B 1980).
+    ascending order. In a model the probabilities of the places are kept with the draws as `name_probs`, unless
+    compute_p=False. McCullagh, "Regression models for ordinal data" (JRSS B 1980).
 
     >>> OrderedLogistic.dist(eta=0.0, cutpoints=[0.0, 1.0]).logp(0).eval()
     array(-0.69314718)
     """
 
     params = {"eta": real, "cutpoints": ascending}
+    share = staticmethod(ew.sigmoid)
 
     def density(self, x):
         below, above, first, last = self._ends(x)
@@ -143,8 +198,8 @@ class OrderedProbit(_Ordered):
     """Ordered places by normal noise: Φ((cutpoints[x] - eta) / sigma) - Φ((cutpoints[x - 1] - eta) / sigma).
 
     Φ is the normal distribution function, 0 and 1 beyond the ends; eta is a real predictor, cutpoints a vector of K - 1
-    numbers in ascending order, sigma positive; x = 0 to K - 1. McCullagh, "Regression models for ordinal data" (JRSS B
-    1980).
+    numbers in ascending order, sigma positive; x = 0 to K - 1. In a model the probabilities of the places are kept with
+    the draws as `name_probs`, unless compute_p=False. McCullagh, "Regression models for ordinal data" (JRSS B 1980).
 
     >>> OrderedProbit.dist(eta=0.0, cutpoints=[0.0, 1.0]).logp(0).eval()
     array(-0.69314718)
@@ -152,6 +207,13 @@ class OrderedProbit(_Ordered):
 
     params = {"eta": real, "cutpoints": ascending, "sigma": positive}
     defaults = {"sigma": 1.0}
+
+    @staticmethod
+    def share(z: Variable) -> Variable:
+        return 0.5 * ew.erfc(-ROOT_HALF * z)
+
+    def distances(self):
+        return super().distances() / self.sigma[..., None]
 
     def density(self, x):
         below, above, first, last = self._ends(x)

@@ -12,6 +12,7 @@ from probgraph.engine.autodiff import grad
 from probgraph.engine.function import function
 from probgraph.engine.ops import reduce
 from probgraph.engine.types import TensorType
+from probgraph.model import Model
 
 CUTS = np.array([-1.0, 0.5, 0.500001, 40.0])
 
@@ -94,6 +95,27 @@ def test_draws_follow_the_masses(dist):
     assert st.chisquare(counts, 4000 * mass).pvalue > 1e-3
     assert dist.logp(dist.support_point().eval()).eval() > -np.inf
     assert np.isneginf(dist.logp([-1, 4, 0.5, np.nan]).eval()).all()
+
+
+@pytest.mark.parametrize("cls", [pd.OrderedLogistic, pd.OrderedProbit])
+def test_probabilities_of_ordered_places_are_kept_with_the_draws(cls):
+    eta, cuts = np.array([0.3, -9.0, 40.0]), np.array([[-1.0, 0.0, 1.0], [0.0, 1.0, 2.0], [39.0, 39.5, 80.0]])
+    dist = cls.dist(eta, cuts)
+    p = dist.probabilities().eval()
+    np.testing.assert_allclose(p, np.exp(dist.logp(np.arange(4)[:, None]).eval()).T, rtol=1e-10)
+    with Model() as model:
+        at = pd.Normal("at", 0.0, 1.0)
+        cls("y", at * np.ones(5), [-1.0, 0.5], observed=[0, 1, 2, 1, 0])
+        cls("z", at, [-1.0, 0.5], compute_p=False, observed=1)
+    assert [v.name for v in model.deterministics] == ["y_probs"] and model["y_probs"].type.shape == (5, 3)
+
+
+def test_categorical_tails_with_places_that_cannot_be():
+    dist = pd.Categorical.dist(p=[0.0, 1.0, 0.0])
+    with np.errstate(divide="ignore"):
+        expected = np.log([0.0, 0.0, 0.0, 1.0, 1.0, 1.0])
+    np.testing.assert_array_equal(dist.logcdf([-1, 0, 0.5, 1, 2, 3]).eval(), expected)
+    np.testing.assert_array_equal(dist.logccdf([-1, 0, 0.5, 1, 2, 3]).eval(), expected[::-1])
 
 
 def test_what_is_no_distribution_is_refused():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import checks
 import event_table
+import other_table
 import page
 import pytest
 from distribution_table import CLASSES, TABLE
@@ -17,8 +18,9 @@ def _rows(text):
     return [[cell.strip() for cell in line.strip("|\n ").split("|")] for line in text.splitlines()]
 
 
-NUMBERS, _, EVENTS = TEXT.partition(page.EVENT_HEAD)
-ROWS, EVENT_ROWS = _rows(NUMBERS[len(page.HEAD) :]), _rows(EVENTS)
+NUMBERS, _, REST = TEXT.partition(page.EVENT_HEAD)
+EVENTS, _, OTHERS = REST.partition(page.OTHER_HEAD)
+ROWS, EVENT_ROWS, OTHER_ROWS = _rows(NUMBERS[len(page.HEAD) :]), _rows(EVENTS), _rows(OTHERS)
 AGAIN = "; print it again: see the first lines of tests/distributions/page.py"
 
 
@@ -55,4 +57,18 @@ def test_a_row_of_vectors_is_what_the_checks_find(name):
     cls = next(c for c in event_table.CLASSES if c.__name__ == name)
     printed, found = EVENT_ROWS[event_table.CLASSES.index(cls)][1:], page.event_cells(cls)
     del printed[2], found[2]  # the last digits are the machine's
+    assert printed == found, name + AGAIN
+
+
+def test_the_others_have_a_row_each():
+    assert [row[0] for row in OTHER_ROWS] == list(other_table.TABLE), "docs/distributions.md is old" + AGAIN
+
+
+@pytest.mark.parametrize("name", ["Categorical", "AR", "Censored, a Normal"])
+def test_a_row_of_the_others_is_what_the_checks_find(name):
+    printed, found = (
+        {row[0]: row[1:] for row in OTHER_ROWS}[name],
+        page.other_cells(other_table.TABLE[name]),
+    )
+    del printed[4], found[4]  # the last digits are the machine's
     assert printed == found, name + AGAIN

@@ -1,19 +1,16 @@
-"""Distributions of series: against loops in mpmath, draws by their moments, and two posteriors that are known exactly."""
+"""Distributions of series: extremes, batches, draws by their moments, and two posteriors that are known exactly."""
 
 from __future__ import annotations
 
 import warnings
 
-import mpmath as mp
 import numpy as np
 import pytest
 import scipy.stats as st
+from other_table import TABLE
 
 import probgraph as pm
-from probgraph.engine import function, grad
-from probgraph.engine.tensor import dscalar
 
-mp.mp.dps = 50
 RNG = np.random.default_rng(7)
 
 
@@ -21,112 +18,18 @@ def value(graph):
     return np.asarray(graph.eval())
 
 
-def lognormal_density(x, mu, sigma):
-    return -(((x - mu) / sigma) ** 2) / 2 - mp.log(sigma) - mp.log(2 * mp.pi) / 2
-
-
-def walk(x, mu, sigma, start):
-    steps = [x[t] - x[t - 1] for t in range(1, len(x))]
-    return lognormal_density(x[0], *start) + sum(lognormal_density(s, mu, sigma) for s in steps)
-
-
-def laplace_walk(x, b, start):
-    steps = [x[t] - x[t - 1] for t in range(1, len(x))]
-    return lognormal_density(x[0], *start) + sum(-abs(s) / b - mp.log(2 * b) for s in steps)
-
-
-def autoregression(x, c, a, b, sigma):
-    begin = lognormal_density(x[0], 0, 1) + lognormal_density(x[1], 0, 1)
-    return begin + sum(
-        lognormal_density(x[t], c + a * x[t - 1] + b * x[t - 2], sigma) for t in range(2, len(x))
-    )
-
-
-def garch(x, omega, alpha, beta, vol):
-    variance, total = vol**2, mp.mpf(0)
-    for t in range(len(x)):
-        if t:
-            variance = omega + alpha * x[t - 1] ** 2 + beta * variance
-        total += lognormal_density(x[t], 0, mp.sqrt(variance))
-    return total
-
-
-def logistic_growth(x, r, s):
-    dt, total = mp.mpf("0.125"), lognormal_density(x[0], 0, 1)
-    for t in range(1, len(x)):
-        drift = r * x[t - 1] * (1 - x[t - 1])
-        total += lognormal_density(x[t], x[t - 1] + dt * drift, mp.sqrt(dt) * s * (1 + x[t - 1] ** 2))
-    return total
-
-
 def start():
     return pm.Normal.dist(0.5, 2.0)
 
 
-#: how it is made from parameters, its textbook's form, and parameters
-SERIES = {
-    "GaussianRandomWalk": (
-        lambda mu, sigma: pm.GaussianRandomWalk.dist(mu, sigma, init_dist=start(), steps=5),
-        lambda x, mu, sigma: walk(x, mu, sigma, (mp.mpf("0.5"), 2)),
-        (0.1, 0.7),
-    ),
-    "RandomWalk": (
-        lambda b: pm.RandomWalk.dist(start(), pm.Laplace.dist(0.0, b), steps=5),
-        lambda x, b: laplace_walk(x, b, (mp.mpf("0.5"), 2)),
-        (0.4,),
-    ),
-    "AR": (
-        lambda c, a, b, s: pm.AR.dist(
-            pm.math.stack([c, a, b]), sigma=s, constant=True, init_dist=pm.Normal.dist(0, 1, shape=2), steps=4
-        ),
-        autoregression,
-        (0.3, 0.5, -0.2, 0.6),
-    ),
-    "GARCH11": (lambda *p: pm.GARCH11.dist(*p, steps=5), garch, (0.1, 0.2, 0.6, 1.3)),
-    "EulerMaruyama": (
-        lambda r, s: pm.EulerMaruyama.dist(
-            0.125,
-            lambda x, r, s: (r * x * (1 - x), s * (1 + x**2)),
-            (r, s),
-            init_dist=pm.Normal.dist(0, 1),
-            steps=5,
-        ),
-        logistic_growth,
-        (1.2, 0.4),
-    ),
-}
-
-
-@pytest.mark.parametrize("name", SERIES)
-def test_density_and_gradients_are_the_textbooks(name):
-    make, exact, params = SERIES[name]
-    roots = [dscalar(f"p{k}") for k in range(len(params))]
-    x = pm.math.stack([dscalar(f"x{t}") for t in range(6)])
-    points = (
-        x.owner.inputs if x.owner.inputs[0].owner is None else [i.owner.inputs[0] for i in x.owner.inputs]
-    )
-    logp = make(*roots).logp(x)
-    f = function([*points, *roots], [logp, *grad(logp, [*points, *roots])])
-    for scale in (1.0, 1e-8, 300.0):
-        at = [*(RNG.normal(size=6) * scale), *params]
-        got = f(*at)
-        exactly = [mp.mpf(v) for v in at]
-
-        def total(*values):
-            return exact(values[:6], *values[6:])
-
-        wanted = [total(*exactly)]
-        for k in range(len(at)):
-            wanted.append(mp.diff(lambda v, k=k, e=exactly: total(*e[:k], v, *e[k + 1 :]), exactly[k]))
-        size = max(1, *(abs(float(w)) for w in wanted))
-        for g, w in zip(got, wanted, strict=True):
-            assert abs(mp.mpf(float(g)) - w) <= 1e-12 * max(abs(w), 1e-2 * size), (name, scale, g, w)
+#: those with a point of six numbers
+SERIES = {name: form for name, form in TABLE.items() if np.shape(form.points[0]) == (6,)}
 
 
 @pytest.mark.parametrize("name", SERIES)
 def test_outside_and_extreme_points_are_never_nan(name):
-    make, _, params = SERIES[name]
-    d = make(*params)
+    form = SERIES[name]
+    d = form.make(**form.params)
     assert d.shape == (6,)
     for bad in (np.nan, np.inf, -np.inf):
         x = np.zeros(6)
@@ -163,8 +66,8 @@ def test_draws_of_autoregressions_follow_their_density():
     assert (
         st.kstest(noise.ravel(), "norm").pvalue > 1e-3 and abs(np.corrcoef(noise.T) - np.eye(4)).max() < 0.06
     )
-    make, _, params = SERIES["EulerMaruyama"]
-    x = make(*params).sample(5000, random_seed=4)
+    form = SERIES["EulerMaruyama"]
+    x = form.make(**form.params).sample(5000, random_seed=4)
     now, later = x[:, :-1], x[:, 1:]
     noise = (later - now - 0.125 * 1.2 * now * (1 - now)) / (np.sqrt(0.125) * 0.4 * (1 + now**2))
     assert st.kstest(noise.ravel(), "norm").pvalue > 1e-3
