@@ -50,7 +50,7 @@ class MAP(dict[str, np.ndarray]):
 
 def find_MAP(
     start: Mapping[str, Any] | None = None,
-    method: str = "L-BFGS-B",
+    method: str = "L-BFGS",
     *,
     model: Model | None = None,
     initvals: Mapping[str, Any] | None = None,
@@ -70,7 +70,7 @@ def find_MAP(
         Values to start from, by variable name; each other variable starts at its distribution's point. `initvals` is
         its newer name.
     method
-        "L-BFGS-B", "gradient descent", "momentum", "nesterov", "adagrad", "rmsprop", "adam" or "adamw"; or SciPy's "BFGS",
+        "L-BFGS", "gradient descent", "momentum", "nesterov", "adagrad", "rmsprop", "adam" or "adamw"; or SciPy's "BFGS",
         "CG", "Newton-CG", "TNC", "SLSQP", "trust-constr", "Powell", "Nelder-Mead", "COBYLA".
     options
         Of the method: `max_iterations`, `tolerance`, `learning_rate`, `momentum`, `record_path` ...; see

@@ -128,7 +128,7 @@ def minimize(
     cost: Variable,
     wrt: Variable | Sequence[Variable] | None = None,
     start: Start | Sequence[Start] | None = None,
-    method: str = "L-BFGS-B",
+    method: str = "L-BFGS",
     *,
     bounds: Mapping[Any, tuple[float | None, float | None]] | None = None,
     givens: Mapping[Variable, Any] | None = None,
@@ -147,7 +147,7 @@ def minimize(
         Values to begin with, by variable or name: needed for inputs, for shared variables their own if not given. A
         list of such is several starts; the best of the results is returned, with all in `starts`.
     method
-        "L-BFGS-B" (the quickest by far on smooth costs), "gradient descent", "momentum", "nesterov", "adagrad",
+        "L-BFGS" (the quickest by far on smooth costs), "gradient descent", "momentum", "nesterov", "adagrad",
         "rmsprop", "adam" or "adamw", or any method of scipy.optimize.minimize by its name, with the exact gradient, and
         Hessian where it wants one.
     bounds

@@ -1,14 +1,24 @@
-"""L-BFGS-B: quasi-Newton steps, through SciPy."""
+"""L-BFGS: steps by an inverse Hessian that the last steps tell of (Liu & Nocedal, Math. Programming 1989).
+
+In C, loop and all, where the objective is a C function; in Python else: the same steps.
+"""
 
 from __future__ import annotations
 
+import ctypes
+from typing import Any
+
 import numpy as np
 
-from probgraph.optimize.objective import Evaluations, Objective, is_finite
+from probgraph.engine import toolchain
+from probgraph.optimize.endings import Ending, statement
+from probgraph.optimize.line_search import line_search
+from probgraph.optimize.loops_in_c import ObjectiveInC, loop_in_c, run_in_parts
+from probgraph.optimize.objective import Evaluations, Objective
 from probgraph.optimize.result import OptimizeResult
 
-WALL = 4.0
-"""How much steeper than the last descent the slope is that the search sees where there is no value."""
+CALM_ITERATIONS = 2
+"""Small changes of the value in a row that count as the end: one may be a step that was too short."""
 
 
 def minimize_lbfgs(
@@ -18,54 +28,152 @@ def minimize_lbfgs(
     max_iterations: int = 10_000,
     tolerance: float = 1e-6,
     relative_change: float = 1e-12,
+    history: int = 10,
     record_path: bool = False,
 ) -> OptimizeResult:
-    """Minimise by L-BFGS-B (Zhu, Byrd, Lu & Nocedal, 1997); see `minimize` for the options."""
-    from scipy.optimize import minimize  # late: it takes 0.1 s, which `import probgraph` must not
+    """Minimise by L-BFGS with a line search; `history` steps are remembered. See `minimize` for the other options.
 
+    With a `relative_change` of 0 the gradient's norm alone counts: near a minimum far up, values differ by rounding only.
+    """
+    if history < 1 or history != int(history):
+        raise ValueError(f"history is {history}; it must be a whole number from 1")
     evaluate = Evaluations(objective, start)
-    begin = evaluate.best_x.copy()
-    path = [begin]
+    arguments = (evaluate, max_iterations, tolerance, relative_change, int(history), record_path)
+    if getattr(objective, "address", None):
+        try:
+            return _in_c(*arguments)
+        except toolchain.NoCompilerError:
+            pass
+    return _in_python(*arguments)
 
-    def with_wall(x: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = evaluate(x)
-        if is_finite(value, gradient):
-            return value, gradient
-        # An infinite value would break the line search; a slope rising from the best point turns it back.
-        rise = abs(evaluate.best_gradient @ (x - evaluate.best_x))
-        return evaluate.best_value + WALL * rise, -WALL * evaluate.best_gradient
 
-    found = minimize(
-        with_wall,
-        begin,
-        jac=True,
-        method="L-BFGS-B",
-        callback=(lambda x: path.append(x.copy())) if record_path else None,
-        options={
-            "maxiter": max_iterations,
-            "maxfun": 20 * max_iterations + 20,
-            "gtol": tolerance / np.sqrt(len(begin)),  # SciPy's is the largest coordinate, ours the norm
-            "ftol": relative_change,
-        },
-    )
-    norm = float(np.linalg.norm(evaluate.best_gradient))
-    said = found.message if isinstance(found.message, str) else found.message.decode()
-    converged, message = bool(found.success) or norm <= tolerance, said.lower().replace("_", " ")
-    if norm <= tolerance:
-        message = f"gradient norm at most {tolerance:g}"
-    elif converged:
-        message = f"relative change at most {relative_change:g} ({message})"
-    elif found.nit >= max_iterations:
-        message = f"not converged in {found.nit} iterations (gradient norm {norm:.3g}): allow more"
-    else:
-        message += f" (gradient norm {norm:.3g}): check the gradient, or try another start"
-    return OptimizeResult(
-        evaluate.best_x,
-        evaluate.best_value,
+def _result(
+    ending: int,
+    x: np.ndarray,
+    value: float,
+    norm: float,
+    counts: tuple[int, int],
+    tolerance: float,
+    relative_change: float,
+    path: list[np.ndarray] | None,
+) -> OptimizeResult:
+    converged, message = statement(
+        ending,
+        counts[0],
         norm,
-        int(found.nit),
-        evaluate.count,
-        converged,
-        message,
-        np.array(path) if record_path else None,
+        tolerance,
+        f"relative change at most {relative_change:g}",
+        "check the gradient, or try another start",
     )
+    return OptimizeResult(
+        x, value, norm, *counts, converged, message, None if path is None else np.array(path)
+    )
+
+
+def _in_python(
+    evaluate: Evaluations,
+    max_iterations: int,
+    tolerance: float,
+    relative_change: float,
+    history: int,
+    record_path: bool,
+) -> OptimizeResult:
+    x, value, gradient = evaluate.best_x.copy(), evaluate.best_value, evaluate.best_gradient
+    steps: list[tuple[np.ndarray, np.ndarray, float]] = []
+    path = [x] if record_path else None
+    iteration, calm = 0, 0
+    norm = float(np.sqrt(gradient @ gradient))
+    try:
+        while True:
+            if norm <= tolerance:
+                ending = Ending.SMALL_GRADIENT
+                break
+            if calm >= CALM_ITERATIONS:
+                ending = Ending.CALM
+                break
+            if iteration == max_iterations:
+                ending = Ending.OUT_OF_ITERATIONS
+                break
+            direction = _quasi_newton(gradient, steps)
+            slope = float(direction @ gradient)
+            if not slope < 0:  # nothing that rounding left is to be trusted
+                steps, direction, slope = [], -gradient, -(norm**2)
+            first = 1.0 if steps or norm < 1 else 1 / norm
+            found = line_search(evaluate, x, value, slope, direction, first)
+            if found is None:
+                if not steps:
+                    ending = Ending.STUCK
+                    break
+                steps = []  # once more, against the gradient
+                continue
+            step, change = found.x - x, found.gradient - gradient
+            product = float(step @ change)
+            if product > 2.2e-16 * float(change @ change):
+                steps = [*steps, (step, change, product)][-history:]
+            fall, larger = value - found.value, max(abs(value), abs(found.value), 1.0)
+            small = relative_change > 0 and fall <= relative_change * larger
+            calm = calm + 1 if found.wolfe and small else 0
+            x, value, gradient = found.x, found.value, found.gradient
+            norm = float(np.sqrt(gradient @ gradient))
+            iteration += 1
+            if path is not None:
+                path.append(x)
+    except KeyboardInterrupt:
+        ending = Ending.STOPPED
+    return _result(ending, x, value, norm, (iteration, evaluate.count), tolerance, relative_change, path)
+
+
+def _quasi_newton(gradient: np.ndarray, steps: list[tuple[np.ndarray, np.ndarray, float]]) -> np.ndarray:
+    """-(inverse Hessian) gradient, by the two loops of Nocedal (1980)."""
+    d = -gradient
+    weights = []
+    for step, change, product in reversed(steps):
+        weights.append(float(step @ d) / product)
+        d = d - weights[-1] * change
+    if steps:
+        _, change, product = steps[-1]
+        d = d * (product / float(change @ change))
+    for (step, change, product), weight in zip(steps, reversed(weights), strict=True):
+        d = d + (weight - float(change @ d) / product) * step
+    return d
+
+
+class _Settings(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_double) for name in ("tolerance", "relative_change")),
+        *((name, ctypes.c_int64) for name in ("history", "calm_iterations", "max_iterations", "record")),
+    ]
+
+
+class _State(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_double) for name in ("value", "norm")),
+        *((name, ctypes.c_int64) for name in ("iteration", "calm", "stored", "newest")),
+    ]
+
+
+def _in_c(
+    evaluate: Evaluations,
+    max_iterations: int,
+    tolerance: float,
+    relative_change: float,
+    history: int,
+    record_path: bool,
+) -> OptimizeResult:
+    loop = loop_in_c("lbfgs", 7, "line_search.h")
+    objective: Any = evaluate.objective
+    x, gradient = evaluate.best_x.copy(), evaluate.best_gradient.copy()
+    dim = len(x)
+    path = [x.copy()] if record_path else None
+    settings = _Settings(tolerance, relative_change, history, CALM_ITERATIONS, max_iterations, record_path)
+    state = _State(evaluate.best_value, float(np.sqrt(gradient @ gradient)), 0, 0, 0, 0)
+    data = objective.new_data()
+    in_c = ObjectiveInC(objective.address, data.address, objective.sign, dim, evaluate.count)
+    memory = np.zeros(history * (2 * dim + 2) + 3 * dim)
+    given = [ctypes.addressof(s) for s in (settings, state, in_c)]
+    given += [a.ctypes.data for a in (x, gradient, memory)]
+    ending = run_in_parts(
+        lambda points, part: loop(*given, points, part), data, state, path, dim, max_iterations
+    )
+    counts = state.iteration, in_c.evaluations
+    return _result(ending, x, state.value, state.norm, counts, tolerance, relative_change, path)

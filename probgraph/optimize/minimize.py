@@ -14,21 +14,22 @@ from probgraph.optimize.objective import Objective
 from probgraph.optimize.result import OptimizeResult
 from probgraph.optimize.step_rule import RULES, StepRule
 
-METHODS: tuple[str, ...] = ("L-BFGS-B", *RULES)
-"""The methods: L-BFGS-B, and the gradient-descent family."""
+METHODS: tuple[str, ...] = ("L-BFGS", "L-BFGS-B", *RULES)
+"""The methods: L-BFGS, also under the name that scripts call it by, and the gradient-descent family."""
 
 
 def minimize(
-    objective: Objective, start: np.ndarray, method: str = "L-BFGS-B", **options: Any
+    objective: Objective, start: np.ndarray, method: str = "L-BFGS", **options: Any
 ) -> OptimizeResult:
     """Find a local minimum of ``objective(x) -> (value, gradient)`` from ``start`` (dim,).
 
-    ``method`` is "L-BFGS-B" (the quickest by far where gradients are exact), or a rule of the gradient-descent family
-    (`StepRule`): "gradient descent", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw". Those run in C, loop
-    and all, where the objective is a C function.
+    ``method`` is "L-BFGS" (the quickest by far where gradients are exact; "L-BFGS-B" is the same), or a rule of the
+    gradient-descent family (`StepRule`): "gradient descent", "momentum", "nesterov", "adagrad", "rmsprop", "adam",
+    "adamw". All run in C, loop and all, where the objective is a C function.
 
     Options of all: ``max_iterations`` (10,000); ``tolerance`` (1e-6), the Euclidean norm of the gradient that
     is small enough; ``relative_change`` (1e-12) of the value that counts as none; ``record_path`` (False).
+    Of L-BFGS: ``history`` (10), the steps it remembers.
     Of the descents: ``learning_rate`` (0.01), ``learning_rate_decay`` (0: the rate at iteration t is divided by
     1 + decay * t), ``clip_norm`` (0: longer gradients are not cut). Of those with memory: ``momentum`` (0.9),
     ``scale_memory`` (0.999), ``weight_decay``.

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from probgraph.optimize import METHODS, minimize
+from probgraph.optimize.line_search import line_search
+from probgraph.optimize.objective import Evaluations
 from probgraph.optimize.step_rule import RULES, StepRule
 
 
@@ -86,6 +88,61 @@ def test_lbfgs_is_turned_back_by_a_wall():
         np.testing.assert_allclose(result.x, 1.0, atol=1e-4)
 
 
+@pytest.mark.parametrize("offset", [0.0, 1e8])
+def test_lbfgs_goes_on_where_values_differ_by_rounding_only(offset):
+    curvatures = np.logspace(0, 4, 20)
+
+    def far_up(x):
+        return offset + 0.5 * np.sum(curvatures * (x - 1) ** 2), curvatures * (x - 1)
+
+    result = minimize(far_up, np.zeros(20), relative_change=0.0)
+    assert result.converged and result.gradient_norm <= 1e-6, result.message
+
+
+def test_lbfgs_needs_no_more_gradients_than_scipys():
+    from scipy.optimize import minimize as by_scipy
+
+    def chain(x):
+        a, b = x[:-1], x[1:]
+        slope = np.zeros_like(x)
+        slope[:-1] = -400 * a * (b - a**2) - 2 * (1 - a)
+        slope[1:] += 200 * (b - a**2)
+        return np.sum(100 * (b - a**2) ** 2 + (1 - a) ** 2), slope
+
+    ours = minimize(chain, np.full(50, 0.5))
+    theirs = by_scipy(
+        chain, np.full(50, 0.5), jac=True, method="L-BFGS-B", options={"gtol": 1e-7, "ftol": 1e-12}
+    )
+    np.testing.assert_allclose(ours.x, theirs.x, atol=1e-4)
+    assert ours.evaluations <= 1.25 * theirs.nfev
+
+
+@pytest.mark.parametrize("first", [1e-6, 0.1, 1.0, 50.0, 1e6])
+@pytest.mark.parametrize(
+    "f, df",
+    [  # two of Moré & Thuente's (ACM Trans. Math. Softw. 1994), and one with a wall
+        (lambda a: -a / (a**2 + 2), lambda a: (a**2 - 2) / (a**2 + 2) ** 2),
+        (
+            lambda a: (a + 0.004) ** 5 - 2 * (a + 0.004) ** 4,
+            lambda a: 5 * (a + 0.004) ** 4 - 8 * (a + 0.004) ** 3,
+        ),
+        (lambda a: np.inf if a >= 2 else -a - np.log(2 - a) / 9, lambda a: -1 + 1 / (9 * (2 - a))),
+    ],
+)
+def test_a_line_search_ends_where_the_conditions_hold(f, df, first):
+    with np.errstate(divide="ignore"):
+        evaluate = Evaluations(lambda x: (f(x[0]), np.array([df(x[0])])), np.zeros(1))
+        found = line_search(evaluate, np.zeros(1), f(0.0), df(0.0), np.ones(1), first)
+    a = found.x[0]
+    assert found.wolfe and f(a) <= f(0.0) + 1e-4 * a * df(0.0) and abs(df(a)) <= 0.9 * abs(df(0.0))
+
+
+def test_a_wrong_gradient_is_no_convergence():
+    result = minimize(lambda x: (x @ x, -2 * x), np.ones(2))
+    assert not result.converged and "no lower point was found after iteration 0" in result.message
+    assert "check the gradient" in result.message and result.x.tolist() == [1.0, 1.0]
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_an_error_of_the_objective_comes_out(method):
     def broken(x):
@@ -131,7 +188,7 @@ def test_a_value_that_no_longer_changes_ends_the_search():
         (
             "newton",
             {},
-            "method is 'newton'; it must be one of 'L-BFGS-B', 'gradient descent', 'momentum', ",
+            "method is 'newton'; it must be one of 'L-BFGS', 'L-BFGS-B', 'gradient descent', 'momentum', ",
         ),
         ("L-BFGS-B", {"learning_rate": 1.0}, "learning_rate: not an option .* max_iterations"),
         ("gradient descent", {"momentum": 0.5}, "momentum: not an option .* learning_rate"),
@@ -143,6 +200,8 @@ def test_a_value_that_no_longer_changes_ends_the_search():
         ("adam", {"max_iterations": -1}, "max_iterations is -1"),
         ("adam", {"tolerance": -1.0}, r"tolerance is -1\.0"),
         ("L-BFGS-B", {"relative_change": np.nan}, "relative_change is nan"),
+        ("L-BFGS", {"history": 0}, "history is 0; it must be a whole number from 1"),
+        ("L-BFGS", {"history": 2.5}, r"history is 2\.5; it must be a whole number from 1"),
     ],
 )
 def test_bad_options_name_the_legal_ones(method, options, message):
