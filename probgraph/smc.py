@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,17 +12,24 @@ from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.inference_data import build
 from probgraph.model.layout import Layout
-from probgraph.model.log_density import compiled_rows, refuse_without_gradient
+from probgraph.model.log_density import compiled_rows, refuse_without_gradient, tempered_density
 from probgraph.model.model import Model, the_model
 from probgraph.options import between_0_and_1, options_by_name, whole
 from probgraph.posterior import Results, dims_of_results, pointwise_rows
 from probgraph.predictive import sample_prior_predictive
-from probgraph.samplers import seed_sequence, tempered
+from probgraph.samplers import Path, RandomWalks, Trajectories, seed_sequence, tempered
+from probgraph.samplers.particle_moves import ParticleMoves
+
+KERNELS = ("mh", "hmc", "nuts")
+
+PATH = Path(2.0, 0.5)
+"""Of "hmc", as `HamiltonianMC` has it by default: in the particles' scales."""
 
 
 def sample_smc(
     draws: int = 2000,
     *,
+    kernel: str = "mh",
     chains: int = 4,
     threshold: float = 0.5,
     correlation_threshold: float = 0.05,
@@ -33,12 +40,15 @@ def sample_smc(
     model: Model | None = None,
     **of_pymc: Any,
 ) -> Any:
-    """Draw from the posterior by sequential Monte Carlo, which needs no gradient and finds several modes.
+    """Draw from the posterior by sequential Monte Carlo, which finds several modes and the marginal likelihood.
 
     Parameters
     ----------
     draws, chains
         Particles of each run, and how many independent runs.
+    kernel
+        What moves the particles: "mh", random walks with their covariance, which need no gradient; "nuts" or "hmc",
+        trajectories along the gradient with the particles' covariance as metric.
     threshold
         Effective part of the particles that a stage leaves: nearer to 1 means more and smaller stages.
     correlation_threshold
@@ -73,6 +83,8 @@ def sample_smc(
     model = the_model(model, "sample_smc()")
     whole("draws", draws, 10)
     whole("chains", chains, 1)
+    if kernel not in KERNELS:
+        raise ValueError(f"kernel is {kernel!r}; it must be one of {', '.join(map(repr, KERNELS))}")
     between_0_and_1("threshold", threshold)
     between_0_and_1("correlation_threshold", correlation_threshold)
     refuse_without_gradient(model)
@@ -83,7 +95,7 @@ def sample_smc(
     options = options_by_name("idata_kwargs", idata_kwargs, ("coords", "dims"))
     layout = Layout(model.value_vars)
     results = Results(model, layout, var_names)
-    densities = _densities(model, layout)
+    moves = _moves(model, layout, kernel)
     streams = seed_sequence(random_seed).spawn(chains)
     runs = []
     for stream in streams:
@@ -91,7 +103,11 @@ def sample_smc(
         start = _prior_particles(model, layout, draws, random)
         runs.append(
             tempered(
-                densities, start, random, threshold=threshold, correlation_threshold=correlation_threshold
+                moves(random),
+                start,
+                random,
+                threshold=threshold,
+                correlation_threshold=correlation_threshold,
             )
         )
     groups = results.arrays(np.stack([run.particles for run in runs]))
@@ -105,23 +121,26 @@ def sample_smc(
     groups["constant_data"] = {d.name or "": d.get_value() for d in model.data_vars}
     coords = {**model.coords, **(options.get("coords") or {})}
     dims = {**dims_of_results(model), **(options.get("dims") or {})}
-    return build(groups, dims, coords, {"sampler": "SMC", "threshold": threshold})
+    return build(groups, dims, coords, {"sampler": "SMC", "kernel": kernel, "threshold": threshold})
 
 
-def _densities(model: Model, layout: Layout) -> Any:
-    """Log prior and log likelihood of many particles at once; potentials count to the likelihood, as in PyMC."""
+def _moves(model: Model, layout: Layout, kernel: str) -> Callable[[np.random.Generator], ParticleMoves]:
+    """What moves the particles of one chain; potentials count to the likelihood, as in PyMC."""
     data = [
         model[name] for name in (*(o.name for o in model.observed), *(p.name or "" for p in model.potentials))
     ]
     prior = model.logp(vars=model.free_RVs)
     likelihood: Variable = model.logp(vars=data) if data else as_variable(np.zeros(()))
+    if kernel != "mh":
+        density = tempered_density(model, prior, likelihood)
+        return lambda random: Trajectories(density, random, PATH if kernel == "hmc" else None)
     rows = compiled_rows(layout, [prior.astype("float64"), likelihood.astype("float64")])
 
     def densities(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         one, two = rows(np.ascontiguousarray(q))
         return one, two
 
-    return densities
+    return lambda random: RandomWalks(densities, layout.dim, random)
 
 
 def _prior_particles(model: Model, layout: Layout, draws: int, random: np.random.Generator) -> np.ndarray:

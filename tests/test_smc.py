@@ -5,7 +5,12 @@ import pytest
 import scipy.stats as st
 
 import probgraph as pg
-from probgraph.samplers import tempered
+from probgraph.model.log_density import tempered_density
+from probgraph.samplers import LogDensity, Path, RandomWalks, tempered
+from probgraph.samplers.compiled_nuts import CompiledNuts
+from probgraph.samplers.metric import Metric
+from probgraph.samplers.nuts import STATISTICS
+from probgraph.samplers.python_nuts import PythonNuts
 
 DATA = np.array([1.2, 0.3, 2.1, -0.4, 1.0])
 
@@ -17,8 +22,12 @@ def conjugate():
     return model
 
 
-def test_evidence_and_posterior_of_a_conjugate_model():
-    result = pg.sample_smc(3000, chains=4, random_seed=1, model=conjugate())
+KERNELS = ("mh", "hmc", "nuts")
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_evidence_and_posterior_of_a_conjugate_model(kernel):
+    result = pg.sample_smc(3000, kernel=kernel, chains=4, random_seed=1, model=conjugate())
     covariance = np.eye(5) + 4.0
     truth = st.multivariate_normal(np.full(5, 0.5), covariance).logpdf(DATA)
     found = result.sample_stats["log_marginal_likelihood"].values[:, 0]
@@ -31,16 +40,65 @@ def test_evidence_and_posterior_of_a_conjugate_model():
     assert st.kstest(mu.ravel()[::10], st.norm(mean, scale).cdf).pvalue > 0.01
 
 
-def test_evidence_of_a_bounded_variable():
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_evidence_of_a_bounded_variable(kernel):
     """Beta-binomial, through the transform to R."""
     with pg.Model():
         p = pg.Beta("p", 2, 3)
         pg.Binomial("k", 20, p, observed=13)
-        result = pg.sample_smc(3000, chains=2, random_seed=2)
+        result = pg.sample_smc(3000, kernel=kernel, chains=2, random_seed=2)
     found = result.sample_stats["log_marginal_likelihood"].values[:, 0]
     assert np.abs(found - st.betabinom(20, 2, 3).logpmf(13)).max() < 0.1
     assert abs(float(result.posterior["p"].mean()) - 15 / 25) < 0.01
     assert abs(float(result.posterior["p"].std()) - st.beta(15, 10).std()) < 0.005
+
+
+@pytest.mark.parametrize("kernel", ["hmc", "nuts"])
+def test_evidence_of_a_regression(kernel):
+    """Twenty correlated coefficients, of which the evidence is a normal density."""
+    random = np.random.default_rng(11)
+    x = random.normal(size=(40, 20)) @ (np.eye(20) + 0.3)
+    y = x @ random.normal(size=20) + random.normal(size=40)
+    with pg.Model():
+        beta = pg.Normal("beta", 0.0, 2.0, shape=20)
+        pg.Normal("y", pg.math.dot(x, beta), 1.0, observed=y)
+        result = pg.sample_smc(1000, kernel=kernel, chains=4, random_seed=12)
+    truth = st.multivariate_normal(np.zeros(40), np.eye(40) + 4.0 * x @ x.T).logpdf(y)
+    found = result.sample_stats["log_marginal_likelihood"].values[:, 0]
+    assert np.abs(found - truth).max() < 1.2 and abs(found.mean() - truth) < 0.6
+    covariance = np.linalg.inv(x.T @ x + np.eye(20) / 4)
+    draws = result.posterior["beta"].values.reshape(-1, 20)
+    scales = np.sqrt(np.diag(covariance))
+    np.testing.assert_allclose((draws.mean(0) - covariance @ x.T @ y) / scales, 0, atol=0.12)
+    np.testing.assert_allclose(draws.std(0) / scales, 1, atol=0.1)
+
+
+def test_the_temperature_is_a_coordinate_with_the_likelihood_as_derivative():
+    model = conjugate()
+    density = tempered_density(model, model.logp(vars=model.free_RVs), model.logp(vars=[model["y"]]))
+    for mu, beta in ((0.3, 0.0), (1.2, 0.4), (-2.0, 1.0)):
+        prior, likelihood = st.norm(0.5, 2).logpdf(mu), st.norm(mu, 1).logpdf(DATA).sum()
+        logp, gradient = density(np.array([mu, beta]))
+        np.testing.assert_allclose(logp, prior + beta * likelihood, rtol=1e-13)
+        np.testing.assert_allclose(gradient, [(0.5 - mu) / 4 + beta * (DATA - mu).sum(), likelihood])
+
+
+@pytest.mark.parametrize("path", [None, Path(2.0, 0.5)])
+def test_each_particle_is_moved_alike_in_python_and_in_c(path):
+    density = LogDensity.from_python(lambda q: (-0.5 * q[:2] @ q[:2], np.append(-q[:2], 3.0)), 3)
+    found = []
+    for kind in (CompiledNuts, PythonNuts):
+        q = np.random.default_rng(1).normal(size=(20, 3))
+        gradients, statistics = np.zeros((20, 3)), np.zeros(20, STATISTICS)
+        chain = kind(density, q[0], np.random.PCG64(2), path=path)
+        chain.set_metric(Metric(np.array([0.8, 1.3, 0.0])))
+        third = q[:, 2].copy()
+        assert chain.each(0.3, q, gradients, statistics) == 20
+        np.testing.assert_array_equal(q[:, 2], third)  # the scale of which is 0
+        np.testing.assert_array_equal(gradients, np.column_stack([-q[:, :2], np.full(20, 3.0)]))
+        found.append((q, statistics["n_steps"].copy()))
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-11)
+    np.testing.assert_array_equal(found[0][1], found[1][1])
 
 
 def test_two_modes_keep_their_weights():
@@ -56,7 +114,12 @@ def test_two_modes_keep_their_weights():
 
     random = np.random.default_rng(3)
     parts = [
-        (tempered(densities, random.normal(size=(2000, 2)) * 5, random).particles[:, 0] > 0).mean()
+        (
+            tempered(RandomWalks(densities, 2, random), random.normal(size=(2000, 2)) * 5, random).particles[
+                :, 0
+            ]
+            > 0
+        ).mean()
         for _ in range(8)
     ]
     assert abs(np.mean(parts) - 2 / 3) < 4 * np.std(parts, ddof=1) / np.sqrt(8)
@@ -67,7 +130,7 @@ def test_many_dimensions_and_stages():
         return st.norm.logpdf(q).sum(1), st.norm(1.0, 0.1).logpdf(q).sum(1)
 
     random = np.random.default_rng(4)
-    run = tempered(densities, random.normal(size=(2000, 10)), random)
+    run = tempered(RandomWalks(densities, 10, random), random.normal(size=(2000, 10)), random)
     assert len(run.betas) > 4 and run.betas[-1] == 1.0 and np.all(np.diff(run.betas) > 0)
     assert abs(np.mean(run.acceptance_rate) - 0.234) < 0.1
     truth = 10 * st.norm(0, np.sqrt(1.01)).logpdf(1.0)
@@ -94,6 +157,7 @@ def test_same_seed_same_draws_and_coords():
     [
         ({"draws": 3}, "draws is 3; it must be at least 10"),
         ({"chains": 0}, "chains is 0"),
+        ({"kernel": "metropolis"}, "kernel is 'metropolis'; it must be one of 'mh', 'hmc', 'nuts'"),
         ({"threshold": 1.0}, r"threshold is 1\.0; it must lie between 0 and 1"),
         ({"correlation_threshold": 0}, "correlation_threshold is 0"),
     ],

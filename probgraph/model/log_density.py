@@ -23,6 +23,7 @@ from probgraph.engine.rolling import rolled
 from probgraph.engine.rules import FAST_RUN, stabilized
 from probgraph.engine.run_graph import numpy_function
 from probgraph.engine.toolchain import NoCompilerError
+from probgraph.engine.types import TensorType
 from probgraph.model.layout import Layout
 from probgraph.samplers import LogDensity, warn_without_compiler
 
@@ -85,6 +86,24 @@ def density_graphs(model: Densities, jacobian: bool = True, moved: Set[str] = fr
         found = dict(zip(walked, slopes, strict=True))
         gradients = [found[v] if v in found else as_variable(np.zeros(v.type.shape)) for v in roots]
     return DensityGraphs(layout, roots, logp, gradients)
+
+
+def tempered_density(model: Densities, prior: Variable, likelihood: Variable) -> LogDensity:
+    """The density prior + beta * likelihood of (q, beta), R^(dim + 1), of two graphs of the model's value variables.
+
+    The last element of its gradient, that by the temperature beta, is the log likelihood.
+    """
+    refuse_without_gradient(model)
+    layout = Layout(model.value_vars)
+    beta = TensorType("float64", ())("beta of the tempering")
+    with garbage_kept():
+        roots, replaced = layout.roots()
+        total = prior.astype("float64") + beta * likelihood.astype("float64")
+        (logp,) = rolled(rebuild([total], replaced))
+        logp = stabilized([logp])[logp]
+        roots.append(beta)
+        gradients = grad(logp, roots, disconnected_inputs="ignore", add_names=False)
+    return compiled_density(DensityGraphs(layout, roots, logp, list(gradients)))
 
 
 def refuse_without_gradient(model: Densities, moved: Set[str] = frozenset()) -> None:

@@ -10,6 +10,7 @@ from probgraph.samplers.density import STOP_SAMPLING, LogDensity
 from probgraph.samplers.initial import StartError, jittered_starts
 from probgraph.samplers.moves import Moves
 from probgraph.samplers.nuts import Path
+from probgraph.samplers.particle_moves import RandomWalks, Trajectories
 from probgraph.samplers.seeds import seed_sequence
 from probgraph.samplers.store import Store
 from probgraph.samplers.tempered import tempered
@@ -23,9 +24,11 @@ __all__ = [
     "LogDensity",
     "Moves",
     "Path",
+    "RandomWalks",
     "StartError",
     "Store",
     "Trace",
+    "Trajectories",
     "Watch",
     "jittered_starts",
     "joined_traces",

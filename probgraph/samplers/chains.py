@@ -98,7 +98,7 @@ def sample_chains(
     began = time.perf_counter()
     count = len(starts)
     generators = chain_generators(random_seed, count, "draws", first_chain)
-    kernel = _kernel()
+    kernel = kernel_of_chains()
     stop = ctypes.c_int32(0)
     chains = []
     for number in range(count):
@@ -133,7 +133,8 @@ def sample_chains(
     return _collect(chains, first_chain, interrupted, watch, discard_tuned, time.perf_counter() - began)
 
 
-def _kernel() -> type[Nuts]:
+def kernel_of_chains() -> type[Nuts]:
+    """What makes the transitions: compiled; in Python, with a warning, where there is no C compiler."""
     try:
         compile_kernel()
     except NoCompilerError as error:

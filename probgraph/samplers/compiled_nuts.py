@@ -31,6 +31,7 @@ def _library(holding_the_gil: bool) -> ctypes.CDLL:
         ("nuts_where", None, pointer, pointer, pointer),
         ("nuts_try_step", real, pointer, real),
         ("nuts_run", number, pointer, real, real, number, pointer, pointer, pointer, pointer, pointer),
+        ("nuts_each", number, pointer, real, real, number, pointer, pointer, pointer, pointer),
     ):
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
@@ -144,6 +145,21 @@ class CompiledNuts(Nuts):
             self._done,
         )
         if finished < len(draws):
+            self._raise_unless_stopped()
+        return finished
+
+    def each(self, step_size: float, q: np.ndarray, gradients: np.ndarray, statistics: np.ndarray) -> int:
+        finished = _library(False).nuts_each(
+            self._memory,
+            step_size,
+            self.step_jitter,
+            len(q),
+            q.ctypes.data,
+            gradients.ctypes.data,
+            statistics.ctypes.data,
+            self._stop,
+        )
+        if finished < len(q):
             self._raise_unless_stopped()
         return finished
 

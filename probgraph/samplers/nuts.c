@@ -540,3 +540,27 @@ int64_t nuts_run(void *memory, double step_size, double jitter, int64_t n, doubl
     }
     return i;
 }
+
+/* One draw from each of the n positions in q (n, dim), which it takes the place of; gradients (n, dim) are those there. A
+ * position without density stays. Returns the number that were done, fewer than n where the density asked to end. */
+int64_t nuts_each(void *memory, double step_size, double jitter, int64_t n, double *q, double *gradients,
+                  statistics *records, const volatile int32_t *stop) {
+    sampler *s = memory;
+    s->stop = stop;
+    for (int64_t i = 0; i < n; i++) {
+        state *x = s->current;
+        memcpy(x->q, q + i * s->dim, s->dim * sizeof(double));
+        const int code = s->density(x->q, x->grad, &x->logp, s->data);
+        if (code == STOP_SAMPLING) return i;
+        if (code == 0 && isfinite(x->logp)) {
+            set_force(s, x);
+            const double step = jitter > 0 ? step_size * (1.0 + jitter * (2.0 * uniform(s) - 1.0)) : step_size;
+            if (!draw(s, step, &records[i])) return i;
+        } else {
+            records[i] = (statistics){.lp = -INFINITY};
+        }
+        memcpy(q + i * s->dim, s->current->q, s->dim * sizeof(double));
+        memcpy(gradients + i * s->dim, s->current->grad, s->dim * sizeof(double));
+    }
+    return n;
+}

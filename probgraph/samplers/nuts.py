@@ -168,3 +168,10 @@ class Nuts(ABC):
     @abstractmethod
     def run(self, step_size: float, draws: np.ndarray, statistics: np.ndarray) -> int:
         """Fill draws (n, dim) and statistics (n,); returns the number done, fewer than n only when stopped."""
+
+    @abstractmethod
+    def each(self, step_size: float, q: np.ndarray, gradients: np.ndarray, statistics: np.ndarray) -> int:
+        """One draw from each row of q (n, dim) in its place, with the gradient there and statistics (n,).
+
+        A row without a finite density stays as it is. Returns the number done, fewer than n only when stopped.
+        """

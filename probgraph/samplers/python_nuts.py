@@ -179,6 +179,19 @@ class PythonNuts(Nuts):
             self.done.value += 1
         return self.done.value
 
+    def each(self, step_size: float, q: np.ndarray, gradients: np.ndarray, statistics: np.ndarray) -> int:
+        transition = self.transitions(q, statistics, gradients)
+        for i, start in enumerate(q):
+            logp, gradient = self.evaluate(start)
+            if not math.isfinite(logp):
+                gradients[i], statistics["lp"][i] = gradient, -math.inf
+                continue
+            force = self.force(gradient)
+            self.current = State(start.copy(), np.zeros(self.dim), gradient, force, logp, -logp, 0)
+            if not transition(i, step_size, False):
+                return i
+        return len(q)
+
     # ---- Hamiltonian dynamics
 
     def _with_momentum(self, state: State) -> State:
@@ -191,7 +204,7 @@ class PythonNuts(Nuts):
             if 0.0 < r2 < 1.0:
                 stretch = math.sqrt(-2.0 * math.log(r2) / r2)
                 normals += (a * stretch, b * stretch)
-        p = np.array(normals[: self.dim])
+        p = np.where(self.metric.scales == 0, 0.0, normals[: self.dim])
         return state._replace(p=p, energy=self.kinetic_energy(p) - state.logp, index=0)
 
     def kinetic_energy(self, p: np.ndarray) -> float:

@@ -7,16 +7,11 @@ is, multiplied over the stages, the marginal likelihood.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-Densities = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""``densities(q)``: log prior and log likelihood (n,) of particles q (n, dim)."""
-
-WANTED_ACCEPTANCE = 0.234
-"""Of random walks, the best in many dimensions: Roberts, Gelman & Gilks (1997)."""
+from probgraph.samplers.particle_moves import ParticleMoves
 
 
 @dataclass(frozen=True)
@@ -34,7 +29,7 @@ class Tempered:
 
 
 def tempered(
-    densities: Densities,
+    moves: ParticleMoves,
     particles: np.ndarray,
     random: np.random.Generator,
     *,
@@ -45,17 +40,16 @@ def tempered(
     """From particles (n, dim) of the prior to as many of the posterior.
 
     Each temperature is the highest that leaves an effective number of ``threshold`` * n of them. The particles are then
-    drawn anew by weight, and moved by random walks with their covariance, until no coordinate's correlation with where
-    the stage began exceeds ``correlation_threshold`` or it falls no more, or ``max_moves`` times. Raises ValueError where no particle of
-    the prior has a finite likelihood.
+    drawn anew by weight, and moved, until no coordinate's correlation with where the stage began exceeds
+    ``correlation_threshold`` or it falls no more, or ``max_moves`` times. Raises ValueError where no particle of the prior
+    has a finite likelihood.
     """
     q = np.array(particles, dtype=np.float64)
-    count, dim = q.shape
-    prior, likelihood = _finite(densities, q)
+    likelihood = moves.likelihood(q)
     if not np.isfinite(likelihood).any():
         raise ValueError("no draw of the prior has a finite likelihood: there is nothing to begin with")
-    beta, log_marginal, scale = 0.0, 0.0, 2.38 / np.sqrt(dim)
-    betas, rates, moves = [], [], []
+    beta, log_marginal = 0.0, 0.0
+    betas, rates, counts = [], [], []
     while beta < 1.0:
         before, beta = beta, _next_beta(likelihood, beta, threshold)
         log_weights = (beta - before) * likelihood
@@ -63,43 +57,24 @@ def tempered(
         weights = np.exp(log_weights - peak)
         log_marginal += peak + np.log(weights.mean())
         chosen = _systematic(weights / weights.sum(), random)
-        q, prior, likelihood = q[chosen], prior[chosen], likelihood[chosen]
-        root = _root_of_covariance(q)
+        q, likelihood = q[chosen], likelihood[chosen]
+        moves.begin(q, likelihood, beta)
         first, accepted, done = q.copy(), 0.0, 0
         lowest, stalled = 1.0, 0
         while done < max_moves:
-            proposal = q + scale * random.normal(size=(count, dim)) @ root.T
-            new_prior, new_likelihood = _finite(densities, proposal)
-            with np.errstate(invalid="ignore"):
-                gain = new_prior + beta * new_likelihood - prior - beta * likelihood
-            taken = np.log(random.random(count)) < gain  # a gain of nan is none
-            q[taken], prior[taken], likelihood[taken] = (
-                proposal[taken],
-                new_prior[taken],
-                new_likelihood[taken],
-            )
-            rate = float(taken.mean())
-            # The scale is that of all later moves: it settles as they are more and more.
-            scale *= np.exp((rate - WANTED_ACCEPTANCE) / np.sqrt(1.0 + done))
-            accepted += rate
+            accepted += moves.move(q, likelihood)
             done += 1
-            if done % 5 == 0:
+            if done % moves.look_after == 0:
                 correlation = _correlation(first, q)
-                # Between modes that a random walk does not cross it never falls below some value.
+                # Between modes that are not crossed it never falls below some value.
                 stalled = stalled + 1 if correlation > lowest - 0.002 else 0
                 lowest = min(lowest, correlation)
                 if correlation < correlation_threshold or stalled == 3:
                     break
         betas.append(beta)
         rates.append(accepted / done)
-        moves.append(done)
-    return Tempered(q, float(log_marginal), tuple(betas), tuple(rates), tuple(moves))
-
-
-def _finite(densities: Densities, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    prior, likelihood = densities(q)
-    here = np.isfinite(prior) & np.isfinite(likelihood)
-    return np.where(here, prior, -np.inf), np.where(here, likelihood, -np.inf)
+        counts.append(done)
+    return Tempered(q, float(log_marginal), tuple(betas), tuple(rates), tuple(counts))
 
 
 def _next_beta(likelihood: np.ndarray, beta: float, threshold: float) -> float:
@@ -125,12 +100,6 @@ def _systematic(weights: np.ndarray, random: np.random.Generator) -> np.ndarray:
     places = np.cumsum(weights)
     places[-1] = 1.0
     return np.searchsorted(places, (np.arange(count) + random.random()) / count)
-
-
-def _root_of_covariance(q: np.ndarray) -> np.ndarray:
-    covariance = np.atleast_2d(np.cov(q.T))
-    values, vectors = np.linalg.eigh(covariance)
-    return vectors * np.sqrt(np.maximum(values, 1e-12 * max(values[-1], 1e-300)))
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:

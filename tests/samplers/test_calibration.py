@@ -12,7 +12,7 @@ import pytest
 import scipy.stats as st
 from densities import compiled
 
-from probgraph.samplers import LogDensity, Moves, Path, sample_chains, tempered
+from probgraph.samplers import LogDensity, Moves, Path, RandomWalks, Trajectories, sample_chains, tempered
 
 RUNS = int(os.environ.get("CALIBRATION_RUNS", 200))
 KEPT, THIN, BINS = 99, 5, 10
@@ -28,6 +28,7 @@ class Normal:
     *logp = -0.5 * q[0] * q[0] - 2 * q[1] * q[1] - 0.5 * sum - 8 * q[1];
     grad[0] = -q[0] + first; grad[1] = -4 * q[1] + sum - 8; return 0;
     """
+    prior_body = "*logp = -0.5 * q[0] * q[0] - 2 * q[1] * q[1]; grad[0] = -q[0]; grad[1] = -4 * q[1];"
 
     @staticmethod
     def prior(random, count):
@@ -59,6 +60,10 @@ class Logistic:
         grad[0] += y[i] - p; grad[1] += (y[i] - p) * x;
     }
     return 0;
+    """
+
+    prior_body = """
+    *logp = -(q[0] * q[0] + q[1] * q[1]) / 4.5; grad[0] = -q[0] / 2.25; grad[1] = -q[1] / 2.25;
     """
 
     @staticmethod
@@ -93,6 +98,15 @@ class Hierarchy:
     return 0;
     """
 
+    prior_body = """
+    double w = exp(-2 * q[0]);
+    *logp = -q[0] * q[0] / 0.98 - 3 * q[0]; grad[0] = -q[0] / 0.49 - 3;
+    for (int i = 0; i < 3; i++) {
+        double t = q[i + 1];
+        *logp -= 0.5 * w * t * t; grad[i + 1] = -w * t; grad[0] += w * t * t;
+    }
+    """
+
     @staticmethod
     def prior(random, count):
         q = random.normal(size=(count, 4))
@@ -124,6 +138,7 @@ HAMILTONIAN = {
     "DEMetropolisZ": {"moves": "differences"},
     "NUTS and Metropolis": {"moves": "metropolis", "first": 1},
 }
+PARTICLES = {"SMC": "mh", "SMC by NUTS": "nuts", "SMC by HMC": "hmc"}
 SLOW_TO_MIX = {"Metropolis": 6, "DEMetropolisZ": 20, "Slice": 2, "NUTS and Metropolis": 6}
 """Where ranks need draws that lie further apart."""
 
@@ -162,12 +177,32 @@ def hamiltonian(model, options):
     return draws
 
 
-def particles(model):
+TEMPERED = """
+    const double *y = data; const int dim = DIM; double lp, lj, gp[DIM], gj[DIM];
+    { double *logp = &lp, *grad = gp; PRIOR }
+    { double *logp = &lj, *grad = gj; JOINT }
+    *logp = lp + q[dim] * (lj - lp);
+    for (int i = 0; i < dim; i++) grad[i] = gp[i] + q[dim] * (gj[i] - gp[i]);
+    grad[dim] = lj - lp; return 0;
+"""
+"""The prior's density and the joint's to the power that the last coordinate says: log prior + beta * log likelihood."""
+
+
+def particles(model, kernel):
+    body = TEMPERED.replace("DIM", str(model.dim)).replace("PRIOR", model.prior_body)
+    code = compiled(body.replace("JOINT", model.body.replace("return 0;", "")), model.dim + 1)
+
     def draws(y, seed, random):
         def densities(q):
             return model.log_prior(q), model.likelihood(q, y)
 
-        run = tempered(densities, model.prior(random, 10 * KEPT), random)
+        start = model.prior(random, 10 * KEPT)
+        if kernel == "mh":
+            moves = RandomWalks(densities, model.dim, random)
+        else:
+            density = LogDensity(model.dim + 1, code.address, lambda: Data(y), keep_alive=code)
+            moves = Trajectories(density, random, Path(2.0, 0.5) if kernel == "hmc" else None)
+        run = tempered(moves, start, random)
         return run.particles[random.permutation(10 * KEPT)[:KEPT]]
 
     return draws
@@ -185,12 +220,13 @@ def p_values(model, draws, runs):
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("sampler", [*HAMILTONIAN, "SMC"])
+@pytest.mark.parametrize("sampler", [*HAMILTONIAN, *PARTICLES])
 def test_ranks_are_uniform(name, sampler):
     model = MODELS[name]
     options = {**HAMILTONIAN.get(sampler, {}), "apart": SLOW_TO_MIX.get(sampler, 1)}
-    draws = particles(model) if sampler == "SMC" else hamiltonian(model, options)
-    found = p_values(model, draws, RUNS if sampler != "SMC" else max(RUNS // 4, 1))
+    kernel = PARTICLES.get(sampler)
+    draws = particles(model, kernel) if kernel else hamiltonian(model, options)
+    found = p_values(model, draws, max(RUNS // 4, 1) if kernel else RUNS)
     # At 1 % for all parameters of a model together.
     assert (found > 0.01 / model.dim).all(), found
 

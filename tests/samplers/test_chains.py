@@ -21,7 +21,7 @@ from probgraph.samplers.python_nuts import PythonNuts
 @pytest.fixture(params=["C kernel", "Python kernel"])
 def either_kernel(request, monkeypatch):
     if request.param == "Python kernel":
-        monkeypatch.setattr(chains, "_kernel", lambda: PythonNuts)
+        monkeypatch.setattr(chains, "kernel_of_chains", lambda: PythonNuts)
     return request.param
 
 
@@ -78,7 +78,7 @@ def test_bounded_below_by_a_hard_wall():
 
 
 def test_the_python_kernel_finds_the_posterior(monkeypatch):
-    monkeypatch.setattr(chains, "_kernel", lambda: PythonNuts)
+    monkeypatch.setattr(chains, "kernel_of_chains", lambda: PythonNuts)
     scales = np.array([0.1, 1.0, 10.0])
     trace = sample_chains(
         compiled_normal(scales), starts(4, 3), draws=500, tune=300, random_seed=2, progressbar=False

@@ -201,7 +201,7 @@ def test_chains_of_a_python_density_are_those_of_the_c_kernel(no_compiler, monke
     assert len(caught) == 1 and caught[0].filename == __file__ and "\n" not in str(caught[0].message)
     monkeypatch.undo()
     compiled = sample_chains(density, np.zeros((2, 2)), **arguments)
-    assert chains._kernel() is not PythonNuts
+    assert chains.kernel_of_chains() is not PythonNuts
     np.testing.assert_allclose(python.draws, compiled.draws, rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(python.step_size, compiled.step_size, rtol=1e-6)
     np.testing.assert_allclose(python.inverse_metric, compiled.inverse_metric, rtol=1e-6)
