@@ -10,7 +10,6 @@ import numpy as np
 
 from probgraph.distributions.special import LARGE, LOG_TWO_PI, betaln, deviance, stirling_error
 from probgraph.engine.graph import Variable
-from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops.special import betainc, betaincc, betaincinv
 
@@ -87,31 +86,3 @@ def _last_step(a: Variable, b: Variable, x: Variable, q: Variable) -> Variable:
     error = ew.expm1(log_beta_below(a, b, x, y) - log_q)
     step = error * y * ew.exp(ew.minimum(log_q - _log_power(a, b, x, y, log_x), 300.0))
     return ew.switch(good & (ew.abs(step) < 1e-6), step, 0.0)
-
-
-def log_student_tail(nu: Variable, z: Variable) -> Variable:
-    """log P(|T| > |z|) for Student's t with nu degrees of freedom: an incomplete beta function.
-
-    To 1e-12 for nu up to 1e6; beyond, where it is nearly normal, nine digits are left.
-    """
-    square = ew.sqr(z)
-    return log_beta_below(0.5 * nu, as_variable(0.5), nu / (nu + square), square / (nu + square))
-
-
-def log_student_middle(nu: Variable, z: Variable) -> Variable:
-    """log P(|T| <= |z|), with its digits where that is small."""
-    # Near 0 the density is that at 0; there z² would vanish.
-    size = ew.abs(z) / ew.sqrt(nu)
-    near = size < 1e-9
-    flat = ew.log(ew.switch(near, size, 1.0)) + LOG_TWO - betaln(0.5 * nu, 0.5)
-    square = ew.sqr(ew.switch(near, 1.0, z))
-    whole = log_beta_below(as_variable(0.5), 0.5 * nu, square / (nu + square), nu / (nu + square))
-    return ew.switch(near, flat, whole)
-
-
-def student_distance(nu: Variable, tail: Variable, middle: Variable) -> Variable:
-    """The z >= 0 with P(|T| > z) = tail = 1 - middle: give both with the digits that they have."""
-    near = middle < 0.5
-    y = beta_quantile(as_variable(0.5), 0.5 * nu, ew.switch(near, middle, 0.25))
-    x = beta_quantile(0.5 * nu, as_variable(0.5), ew.switch(near, 0.25, tail))
-    return ew.sqrt(nu) * ew.switch(near, ew.sqrt(y / (1.0 - y)), ew.sqrt((1.0 - x) / x))

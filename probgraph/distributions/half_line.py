@@ -11,7 +11,6 @@ from math import log, pi, sqrt
 import numpy as np
 
 from probgraph.distributions.base import Distribution
-from probgraph.distributions.beta_tails import log_student_middle, log_student_tail, student_distance
 from probgraph.distributions.constraints import above, from_on, nonnegative, positive, real
 from probgraph.distributions.gamma_tails import (
     gamma_quantile,
@@ -29,6 +28,7 @@ from probgraph.distributions.normal_functions import (
 )
 from probgraph.distributions.parameters import Alternative
 from probgraph.distributions.special import betaln, log1mexp_exp, log_gamma_kernel
+from probgraph.distributions.student_tails import log_student_middle, log_student_tail, student_distance
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew

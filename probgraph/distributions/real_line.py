@@ -13,7 +13,6 @@ from math import log, pi, sqrt
 import numpy as np
 
 from probgraph.distributions.base import Distribution
-from probgraph.distributions.beta_tails import log_student_tail, student_distance
 from probgraph.distributions.constraints import positive, real, unit
 from probgraph.distributions.normal_functions import (
     HALF_LOG_TWO_PI,
@@ -25,6 +24,7 @@ from probgraph.distributions.normal_functions import (
 from probgraph.distributions.parameters import Alternative
 from probgraph.distributions.skewed import log_kept_and_rest
 from probgraph.distributions.special import betaln
+from probgraph.distributions.student_tails import log_student_tail, student_distance
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew

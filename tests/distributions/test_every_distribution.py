@@ -298,3 +298,26 @@ def test_students_density_is_right_for_very_many_degrees_of_freedom():
         got = public.StudentT.dist(nu, 0.0, 1.0).logp(points).eval()
         exact = [float(TABLE["StudentT"].exact(mp.mpf(p), mp.mpf(nu), mp.mpf(0), mp.mpf(1))) for p in points]
         np.testing.assert_allclose(got, exact, rtol=1e-12)
+
+
+@pytest.mark.parametrize("nu", [9999.0, 10001.0, 1e7, 1e10, 1e15])
+def test_students_tails_are_right_for_very_many_degrees_of_freedom(nu):
+    """Where incomplete beta functions have no digits left: against the integral of the density."""
+
+    def beyond(x):
+        n = mp.mpf(nu)
+        at = lambda t: -(n + 1) / 2 * mp.log1p(t * t / n)
+        constant = mp.exp(mp.loggamma((n + 1) / 2) - mp.loggamma(n / 2)) / mp.sqrt(n * mp.pi)
+        ends = [0, 1, 3, 8, 20, 60, 150, 400]
+        part = mp.quad(lambda v: mp.exp(at(x + v / (1 + x)) - at(x)), ends) / (1 + x)
+        return constant * mp.exp(at(x)) * part
+
+    whole, half = public.StudentT.dist(nu=nu, mu=0.0, sigma=1.0), public.HalfStudentT.dist(nu=nu, sigma=1.0)
+    for x in (0.01, 0.3, 0.69, 0.71, 3.0, 30.0):
+        with mp.workdps(40):
+            p = beyond(mp.mpf(x))
+            expected = [mp.log(p), mp.log1p(-p), mp.log(2 * p), mp.log1p(-2 * p)]
+        found = [whole.logccdf(x), whole.logcdf(x), half.logccdf(x), half.logcdf(x)]
+        for got, true in zip(found, expected, strict=True):
+            assert float(got.eval()) == pytest.approx(float(true), rel=1e-12), x
+        assert float(whole.icdf(float(p)).eval()) == pytest.approx(-x, rel=1e-12, abs=1e-15)
