@@ -22,7 +22,7 @@ from probgraph.engine.ops.shape import join
 
 
 class CholeskyCorr(Transform):
-    """Lower Cholesky factors (n, n) of correlation matrices, from n (n - 1) / 2 numbers.
+    """Lower Cholesky factors (n, n) of correlation matrices, from n (n - 1) / 2 numbers; with `upper` their transposes.
 
     Each number is, by tanh, the partial correlation of two variables given those before them both: as log-odds are to
     a probability. Row i is a point of a sphere, of which each number takes its part of what is left.
@@ -34,14 +34,15 @@ class CholeskyCorr(Transform):
     name = "cholesky_corr"
     event_ndim, value_ndim = 2, 1
 
-    def __init__(self, n: int) -> None:
+    def __init__(self, n: int, upper: bool = False) -> None:
         if n < 1:
             raise ValueError(f"CholeskyCorr: n is {n}; it must be at least 1")
-        self.n = int(n)
+        self.n, self.upper = int(n), bool(upper)
         self.rows, self.columns = np.tril_indices(self.n, -1)
         self.below = np.tri(self.n, k=-1, dtype=bool)
 
     def forward(self, x: Variable) -> Variable:
+        x = matrix_transpose(x) if self.upper else x
         # What is left of each row from a place on, without subtracting from 1.
         left = ew.sqrt(cumsum(ew.sqr(x)[..., ::-1], axis=-1)[..., ::-1])
         ratio = x[..., self.rows, self.columns] / left[..., self.rows, self.columns + 1]
@@ -52,7 +53,8 @@ class CholeskyCorr(Transform):
             return reduce.sum(y, axis=-1, keepdims=True)[..., None] + 1.0
         square, left = self._parts(y)
         part = ew.switch(self.below, ew.tanh(square), np.eye(self.n))
-        return part * ew.exp(left)
+        factor = part * ew.exp(left)
+        return matrix_transpose(factor) if self.upper else factor
 
     def log_det(self, y: Variable) -> Variable:
         if self.n == 1:
@@ -84,6 +86,9 @@ class CorrelationVector(CholeskyCorr):
 
     name = "cholesky_corr"
     event_ndim, value_ndim = 1, None
+
+    def __init__(self, n: int) -> None:
+        super().__init__(n)
 
     def forward(self, x: Variable) -> Variable:
         return super().forward(cholesky(correlation_matrix(self.n, x), on_error="nan"))

@@ -51,7 +51,11 @@ class Interval(Transform):
 
     name = "interval"
 
-    def __init__(self, lower: Any = None, upper: Any = None) -> None:
+    def __init__(self, lower: Any = None, upper: Any = None, *, bounds_fn: Any = None) -> None:
+        if bounds_fn is not None:
+            raise NotImplementedError(
+                "Interval has no bounds_fn: bounds may be graphs here, so write Interval(lower, upper) with them"
+            )
         self.lower, self.upper = _bound(lower, -np.inf), _bound(upper, np.inf)
         if self.lower is None and self.upper is None:
             raise ValueError("Interval needs a lower or an upper bound")

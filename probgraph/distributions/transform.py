@@ -13,9 +13,11 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Sequence
+from typing import Any
 
 from probgraph.engine import operators as _operators  # noqa: F401  (gives variables their arithmetic)
 from probgraph.engine.graph import Variable
+from probgraph.engine.op import as_variable
 from probgraph.engine.ops import reduce
 
 Shape = tuple[int, ...]
@@ -36,11 +38,23 @@ class Transform:
 
     def inverse(self, y: Variable) -> Variable:
         """The point of the support that belongs to an unconstrained value."""
+        if type(self).backward is not Transform.backward:
+            return self.backward(y)
         raise NotImplementedError(f"{type(self).__name__} has no inverse")
 
     def log_det(self, y: Variable) -> Variable:
         """log |d inverse(y) / dy|, event by event."""
+        if type(self).log_jac_det is not Transform.log_jac_det:
+            return self.log_jac_det(y)
         raise NotImplementedError(f"{type(self).__name__} has no log_det")
+
+    def backward(self, value: Any, *inputs: Any) -> Variable:
+        """`inverse` under PyMC's name; a transform of one's own may have either. There are no further inputs here."""
+        return self.inverse(as_variable(value))
+
+    def log_jac_det(self, value: Any, *inputs: Any) -> Variable:
+        """`log_det` under PyMC's name."""
+        return self.log_det(as_variable(value))
 
     def unconstrained_shape(self, shape: Shape) -> Shape:
         """The shape of y for an x of this shape; ValueError where x cannot have it."""

@@ -12,6 +12,7 @@ from probgraph.distributions.transform import Chain, Transform
 from probgraph.distributions.vector_transforms import Ordered, Simplex, SumTo1, UnitVector, ZeroSumTransform
 
 CholeskyCorrTransform = CholeskyCorr
+CholeskyCovTransform = PositiveDefinite
 
 log = Log()
 log_exp_m1 = LogExpM1()
@@ -30,6 +31,7 @@ __all__ = [
     "CholeskyCorrTransform",
     "CholeskyCov",
     "CholeskyCovPacked",
+    "CholeskyCovTransform",
     "Circular",
     "CorrelationVector",
     "Interval",

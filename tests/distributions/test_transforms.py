@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 import probgraph as pg
 from probgraph.distributions import transforms as tr
@@ -17,6 +18,7 @@ from probgraph.engine.autodiff import grad
 from probgraph.engine.derivatives import jacobian
 from probgraph.engine.function import function
 from probgraph.engine.graph import Variable
+from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops import reduce
 from probgraph.engine.types import TensorType
@@ -79,6 +81,13 @@ TABLE = {
         lambda x: x[LOWER],
         far=8.0,
     ),
+    "cholesky_corr, upper": Row(
+        tr.CholeskyCorr(4, upper=True),
+        (4, 4),
+        lambda x: is_chol(x.T, 4) and np.allclose((x**2).sum(0), 1, atol=1e-12),
+        lambda x: x.T[LOWER],
+        far=8.0,
+    ),
     "correlations of a matrix": Row(
         tr.CorrelationVector(4), (6,), lambda x: (abs(x) <= 1 + 1e-12).all(), far=3.0
     ),
@@ -98,6 +107,8 @@ TABLE = {
     ),
 }
 ROWS = list(TABLE.values())
+#: the points of y and of x are not equally many: see test_unit_vectors_of_normal_numbers_are_everywhere_alike
+ELSEWHERE = {"UnitVector"}
 each_row = pytest.mark.parametrize("name", TABLE)
 _compiled: dict[str, Any] = {}
 
@@ -121,6 +132,43 @@ def parts(name):
 
 def unconstrained(name):
     return TABLE[name].transform.unconstrained_shape(TABLE[name].shape)
+
+
+def test_every_transform_has_a_row():
+    kinds = {t for t in vars(tr).values() if isinstance(t, type) and issubclass(t, tr.Transform)}
+    assert {type(row.transform) for row in ROWS} == {t for t in kinds if t.__name__ not in ELSEWHERE} - {
+        tr.Transform
+    }
+
+
+def test_pymcs_names_of_the_three_parts():
+    y = np.array([-1.0, 0.5])
+    for t in (tr.log, tr.Interval(-1.0, 2.0), tr.ordered):
+        np.testing.assert_array_equal(t.backward(y).eval(), t.inverse(as_variable(y)).eval())
+        np.testing.assert_array_equal(t.log_jac_det(y).eval(), t.log_det(as_variable(y)).eval())
+
+    class Cube(tr.Transform):
+        """As a script for PyMC has it."""
+
+        name = "cube"
+
+        def forward(self, value, *inputs):
+            return pg.math.sgn(value) * pg.math.abs(value) ** (1 / 3)
+
+        def backward(self, value, *inputs):
+            return value**3
+
+        def log_jac_det(self, value, *inputs):
+            return pg.math.log(3 * value**2)
+
+    with pg.Model() as model:
+        pg.Normal("x", 0.0, 1.0, transform=Cube(), initval=8.0)
+    assert model.initial_point()["x_cube__"] == pytest.approx(2.0)
+    at = {"x_cube__": np.array(1.5)}
+    expected = norm.logpdf(1.5**3) + np.log(3 * 1.5**2)
+    assert model.compile_logp()(at) == pytest.approx(expected, rel=1e-14)
+    with pytest.raises(NotImplementedError, match="bounds may be graphs"):
+        tr.Interval(bounds_fn=lambda *args: (args[-2], None))
 
 
 @each_row
