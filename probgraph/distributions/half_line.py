@@ -27,7 +27,7 @@ from probgraph.distributions.normal_functions import (
     quantile,
 )
 from probgraph.distributions.parameters import Alternative
-from probgraph.distributions.special import betaln, log1mexp_exp, log_gamma_kernel
+from probgraph.distributions.special import betaln, log1mexp_exp, log1p_square, log_gamma_kernel
 from probgraph.distributions.student_tails import log_student_middle, log_student_tail, student_distance
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
@@ -141,7 +141,7 @@ class HalfStudentT(Distribution):
     def density(self, x):
         z = x * (1.0 / self.sigma)
         constant = betaln(0.5 * self.nu, 0.5) + 0.5 * ew.log(self.nu) + (ew.log(self.sigma) - log(2.0))
-        return -0.5 * (self.nu + 1.0) * ew.log1p(ew.sqr(z) * (1.0 / self.nu)) - constant
+        return -0.5 * (self.nu + 1.0) * log1p_square(z * (1.0 / ew.sqrt(self.nu))) - constant
 
     def cumulative(self, x):
         return log_student_middle(self.nu, x / self.sigma)
@@ -184,7 +184,7 @@ class HalfCauchy(Distribution):
     support = nonnegative
 
     def density(self, x):
-        return -ew.log1p(ew.sqr(x * (1.0 / self.beta))) - (ew.log(self.beta) + log(pi / 2))
+        return -log1p_square(x * (1.0 / self.beta)) - (ew.log(self.beta) + log(pi / 2))
 
     def cumulative(self, x):
         return _log_part_of_right_angle(x, self.beta)
@@ -517,7 +517,8 @@ class Wald(Distribution):
 
     def density(self, x):
         y = x - self.alpha
-        distance = ew.sqr((y - self.mu) / self.mu) / y
+        off = (y - self.mu) / self.mu
+        distance = off * (off / y)
         return 0.5 * ew.log(self.lam) - HALF_LOG_TWO_PI - 1.5 * ew.log(y) - 0.5 * self.lam * distance
 
     def _distances(self, x):

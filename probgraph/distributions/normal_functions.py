@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import log, pi, sqrt
 
+import numpy as np
+
 from probgraph.engine import operators as _operators  # noqa: F401  (gives variables their arithmetic)
 from probgraph.engine.graph import Variable
 from probgraph.engine.ops import elementwise as ew
@@ -12,6 +14,10 @@ from probgraph.engine.ops import elementwise as ew
 LOG_TWO = log(2.0)
 ROOT_HALF = sqrt(0.5)
 HALF_LOG_TWO_PI = 0.5 * log(2 * pi)
+#: Gauss and Legendre's places and weights between 0 and 1
+_NODES = [
+    (0.5 + 0.5 * float(p), 0.5 * float(w)) for p, w in zip(*np.polynomial.legendre.leggauss(8), strict=True)
+]
 FARTHEST = 1e10
 """As good as infinite: beyond, a normal's tail is empty, and infinities would make nan of gradients."""
 
@@ -25,17 +31,34 @@ def log_normal_integral(z: Variable) -> Variable:
 def log_difference(a: Variable, b: Variable) -> Variable:
     """log(Φ(b) - Φ(a)) for a < b, without subtracting what is nearly equal."""
     a, b = (ew.clip(v, -FARTHEST, FARTHEST) for v in (a, b))
+    rest, near = log_scaled_difference(a, b, b - a)
+    return rest - 0.5 * ew.sqr(near)
+
+
+def log_scaled_difference(a: Variable, b: Variable, width: Variable) -> tuple[Variable, Variable]:
+    """log(exp(n² / 2) (Φ(b) - Φ(a))) for a < b, and n: the one nearer to 0, or 0 where that is between them.
+
+    ``width`` is b - a, with the digits it has where a and b are far out. What is far out has no large parts here.
+    """
     above = a > 0.0
-    near, far = ew.switch(above, -a, b), ew.switch(above, -b, a)  # both in one tail, the nearer to 0 first
+    around = (a <= 0.0) & (b > 0.0)
+    near = ew.switch(around, 0.0, ew.switch(above, a, -b))
     # erf of both signs adds up.
     low, high = ew.minimum(a, 0.0) * -ROOT_HALF, ew.maximum(b, 0.0) * ROOT_HALF
     middle = 0.5 * (ew.erf(low) + ew.erf(high))
     rest = ew.log1p(-0.5 * (ew.erfc(low) + ew.erfc(high)))
-    around = (a <= 0.0) & (b > 0.0)
     inner = ew.switch(middle < 0.5, ew.log(ew.switch(around, middle, 0.25)), rest)
-    near, far = ew.switch(around, -1.0, near), ew.switch(around, -2.0, far)
-    log_near = log_normal_integral(near)
-    return ew.switch(around, inner, log_near + ew.log1mexp(log_normal_integral(far) - log_near))
+    span = ew.switch(around, 1.0, width)
+    # Of exp(n² / 2) times both tails: the second is as much smaller as the square is larger.
+    narrow = span * (1.0 + near) < 0.5
+    first, second = log_half_erfcx(near), log_half_erfcx(near + span)
+    fall = ew.switch(narrow, -1.0, second - first - 0.5 * span * (span + 2.0 * near))
+    outer = first + ew.log1mexp(fall)
+    # Where the tails are nearly the same, by the density in between.
+    width = ew.switch(narrow, span, 0.0)
+    between = sum(w * ew.exp(-width * p * (near + 0.5 * width * p)) for p, w in _NODES)
+    few = ew.log(ew.switch(narrow, span, 1.0)) + ew.log(between) - HALF_LOG_TWO_PI
+    return ew.switch(around, inner, ew.switch(narrow, few, outer)), near
 
 
 def log_half_erfcx(u: Variable) -> Variable:

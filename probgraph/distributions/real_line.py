@@ -23,7 +23,7 @@ from probgraph.distributions.normal_functions import (
 )
 from probgraph.distributions.parameters import Alternative
 from probgraph.distributions.skewed import log_kept_and_rest
-from probgraph.distributions.special import betaln
+from probgraph.distributions.special import betaln, log1p_square
 from probgraph.distributions.student_tails import log_student_tail, student_distance
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
@@ -97,7 +97,7 @@ class StudentT(Distribution):
     def density(self, x):
         z = (x - self.mu) * (1.0 / self.sigma)
         constant = betaln(0.5 * self.nu, 0.5) + 0.5 * ew.log(self.nu) + ew.log(self.sigma)
-        return -0.5 * (self.nu + 1.0) * ew.log1p(ew.sqr(z) * (1.0 / self.nu)) - constant
+        return -0.5 * (self.nu + 1.0) * log1p_square(z * (1.0 / ew.sqrt(self.nu))) - constant
 
     def _below(self, z):
         tail = log_student_tail(self.nu, z) - log(2.0)
@@ -147,7 +147,7 @@ class Cauchy(Distribution):
 
     def density(self, x):
         z = (x - self.alpha) * (1.0 / self.beta)
-        return -ew.log1p(ew.sqr(z)) - (ew.log(self.beta) + log(pi))
+        return -log1p_square(z) - (ew.log(self.beta) + log(pi))
 
     def cumulative(self, x):
         return _log_angle((x - self.alpha) / self.beta)

@@ -26,6 +26,14 @@ def log1mexp_exp(x: Variable) -> Variable:
     return switch(x < -37.0, x, ew.log1mexp(-ew.exp(maximum(x, -40.0))))
 
 
+def log1p_square(z: Variable) -> Variable:
+    """log(1 + z²), also where z² is too large for a number: there of z in other units, less their logarithm."""
+    half = np.finfo(z.dtype).maxexp // 2
+    vast, unit = ew.abs(z) >= 2.0 ** (half - 1), 2.0 ** (half + 2)
+    square = switch(vast, ew.sqr(z * (1.0 / unit)) - 1.0, ew.sqr(z))
+    return log1p(square) + switch(vast, 2.0 * math.log(unit), 0.0)
+
+
 def log1p_over(u: Variable) -> Variable:
     """log(1 + u) / u, which is 1 at u = 0."""
     near = ew.abs(u) < 1e-3

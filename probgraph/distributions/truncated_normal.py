@@ -11,14 +11,17 @@ from probgraph.distributions.base import Distribution
 from probgraph.distributions.components import extended, from_to
 from probgraph.distributions.constraints import Interval, positive, real
 from probgraph.distributions.normal_functions import (
-    FARTHEST,
     HALF_LOG_TWO_PI,
     log_difference,
     log_normal_integral,
+    log_scaled_difference,
 )
 from probgraph.distributions.parameters import Alternative
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops.special import ndtri_exp
+
+#: as good as infinite, and its square is a number
+_FARTHEST = 1e150
 
 
 class TruncatedNormal(Distribution):
@@ -56,16 +59,33 @@ class TruncatedNormal(Distribution):
         self._a, self._b = self._z(self.lower), self._z(self.upper)
 
     def _z(self, x):
-        return ew.clip((x - self.mu) / self.sigma, -FARTHEST, FARTHEST)
+        return ew.clip((x - self.mu) / self.sigma, -_FARTHEST, _FARTHEST)
+
+    def _rest(self, lower, upper):
+        """Of the mass between two places without its large part exp(-n² / 2): the logarithm, and n."""
+        a, b = self._z(lower), self._z(upper)
+        return log_scaled_difference(a, b, ew.minimum((upper - lower) / self.sigma, _FARTHEST))
 
     def density(self, x):
-        z = (x - self.mu) * (1.0 / self.sigma)
-        return -0.5 * ew.sqr(z) - ew.log(self.sigma) - HALF_LOG_TWO_PI - log_difference(self._a, self._b)
+        rest, near = self._rest(self.lower, self.upper)
+        # (z² - n²) / 2, by the distance from where n is; that is mu, or the bound that is nearer to it.
+        place = ew.switch(self._a > 0.0, self.lower, ew.switch(self._b <= 0.0, self.upper, self.mu))
+        distance = ew.abs(x - place) * (1.0 / self.sigma)
+        fall = distance * (0.5 * distance + near)
+        return -fall - ew.log(self.sigma) - HALF_LOG_TWO_PI - rest
 
     def _shares(self, x):
         """The logarithms of what is below x and above it."""
-        z, mass = self._z(x), log_difference(self._a, self._b)
-        return log_difference(self._a, z) - mass, log_difference(z, self._b) - mass
+        mass, at = self._rest(self.lower, self.upper)
+        left, near_left = self._rest(self.lower, x)
+        right, near_right = self._rest(x, self.upper)
+        # How much farther from mu a part begins than all does: by the bound that this does at.
+        off_left = ew.switch(self._b <= 0.0, (self.upper - x) / self.sigma, near_left - at)
+        off_right = ew.switch(self._a > 0.0, (x - self.lower) / self.sigma, near_right - at)
+        return (
+            left - mass - off_left * (0.5 * off_left + at),
+            right - mass - off_right * (0.5 * off_right + at),
+        )
 
     def cumulative(self, x):
         below, above = self._shares(x)
