@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -111,11 +113,18 @@ def test_a_logistic_regression_is_near(importance_sampling):
 
 
 def test_what_is_not_near_says_so():
+    """Neal's funnel is no normal distribution; how far from it Pareto's k sees depends on the draws."""
+    shapes = []
     with pm.Model():
         scale = pm.Normal("scale", 0, 3)
         pm.Normal("x", 0, pm.math.exp(scale), shape=9)
-        with pytest.warns(UserWarning, match=r"Pareto k is .*, above 0.7"):
-            pm.fit_pathfinder(random_seed=1, num_draws=100)
+        for seed in range(6):
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                shapes.append(pm.fit_pathfinder(random_seed=seed, num_draws=100).attrs["pareto_k"])
+            is_told = any("Pareto k is" in str(w.message) and "above 0.7" in str(w.message) for w in said)
+            assert is_told == (shapes[-1] > 0.7)
+    assert np.median(shapes) > 0.7
 
 
 @pytest.mark.parametrize("init", ["pathfinder", "map"])
