@@ -1,7 +1,7 @@
 """What the sampler learns while tuning: a step size, and when to learn a metric.
 
-It stands beside the kernel, not in it: the kernel takes one step size and one metric and knows nothing of how
-they came about.
+The kernel follows the step size from draw to draw, and so shares a `DualAveraging`; of the metric it takes what it is
+given, and knows nothing of how it came about.
 
     averaging = DualAveraging(step_size=1.0, target_accept=0.8)
     step_size = averaging.update(acceptance_rate)     # after each transition
@@ -9,24 +9,37 @@ they came about.
 
 from __future__ import annotations
 
+import ctypes
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 SMALLEST_STEP, LARGEST_STEP = 1e-10, 1e7
 
 
-class DualAveraging:
+class DualAveraging(ctypes.Structure):
     """Tunes a step size until the average acceptance rate is the target.
 
     Hoffman & Gelman, "The No-U-Turn Sampler" (JMLR 2014), section 3.2, with their constants, which are
     Stan's: the iterates move quickly towards the target; their weighted average, which settles, is kept.
+    It is the struct ``dual_averaging`` of nuts.c, where the same `update` is written once more.
     """
 
     GAMMA, T0, KAPPA = 0.05, 10.0, 0.75
 
+    _fields_ = (
+        ("target_accept", ctypes.c_double),
+        ("mu", ctypes.c_double),
+        ("mean_error", ctypes.c_double),
+        ("mean_log_step", ctypes.c_double),
+        ("step_size", ctypes.c_double),
+        ("count", ctypes.c_int64),
+    )
+
     def __init__(self, step_size: float, target_accept: float = 0.8):
-        self.target_accept = target_accept
+        super().__init__(target_accept=target_accept)
         self.restart(step_size)
 
     def restart(self, step_size: float) -> None:
@@ -107,6 +120,8 @@ def windows(tune: int) -> Windows:
 class OverlappingWindows:
     """Which draws a metric is estimated from, and when, in a warm-up of so many transitions.
 
+    Only draws that can be used count, here called good; most are.
+
     A window begins at some draw and reaches to the latest one. When its successor has gathered enough, that takes
     over and another successor begins; what was seen before is forgotten. Successors take longer and longer.
 
@@ -145,10 +160,18 @@ class OverlappingWindows:
         self.due = self.FEWEST
         self.length = self.SHORTEST
 
+    def until(self, done: int) -> int:
+        """The number of transitions at which there may be something to do, where ``done`` are made: none before has enough
+        good draws, even if all are."""
+        good = max(self.due - self.seen, 1)
+        if self.seen_next < self.length:
+            good = min(good, math.ceil(self.length - self.seen_next))
+        return min(done + good, self.settled)
+
     def after(self, done: int, good: int) -> int | None:
         """Where the window begins whose draws, now, shall give a new metric; None for not now.
 
-        ``good`` is 1 where the latest draw can be used, else 0.
+        ``good`` draws have come since it was asked last, or told to forget, and that was not after `until`.
         """
         if done >= self.settled:
             return None
@@ -164,3 +187,24 @@ class OverlappingWindows:
         # In the beginning after each draw, later when the window has grown enough.
         self.due = self.seen + 1 if self.seen < self.OFTEN else int(self.grown * self.seen)
         return self.begin
+
+
+LATELY, ON_ITS_WAY = 8, 5.0
+"""A chain is still on its way where its log density varies so much in so many draws; see `on_its_way`."""
+
+
+def largest_spread(dim: int) -> float:
+    """How much the log density of a chain that has found the bulk of its posterior varies lately, at most.
+
+    There it varies by about the square root of dim / 2.
+    """
+    return ON_ITS_WAY * (10 + dim)
+
+
+def on_its_way(lp: np.ndarray, spread: float) -> bool:
+    """Whether a chain with these log densities, the latest `LATELY`, has not yet found the bulk of its posterior.
+
+    On the way it climbs by more than the `largest_spread` at each draw; what is seen there says nothing of the
+    posterior's shape, and a metric made of it can keep a chain there.
+    """
+    return bool(lp.max() - lp.min() > spread)

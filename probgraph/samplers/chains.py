@@ -166,7 +166,7 @@ class _Chain:
         """Take up the chain after these draws."""
         self.finished = snapshot.done
         self.draws[: self.finished], self.statistics[: self.finished] = draws, statistics
-        self.tuning = Tuning(snapshot.step_size, snapshot.metric, done=len(self.tuning_draws))
+        self.tuning = Tuning(snapshot.step_size, snapshot.metric, ctypes.c_int64(len(self.tuning_draws)))
         self.nuts.move_to(draws[-1])
         self.nuts.set_metric(snapshot.metric)
         self.nuts.bit_generator.state = snapshot.random_state

@@ -9,10 +9,11 @@ from importlib import resources
 import numpy as np
 
 from probgraph.engine import toolchain
+from probgraph.samplers.adaptation import LATELY
 from probgraph.samplers.density import STOP_SAMPLING, raise_error_of
 from probgraph.samplers.metric import Metric
 from probgraph.samplers.moves import Sweeps
-from probgraph.samplers.nuts import MAX_HALVINGS, Nuts, Transition
+from probgraph.samplers.nuts import MAX_HALVINGS, Advance, Nuts, WarmUp
 
 
 @functools.cache
@@ -31,6 +32,7 @@ def _library(holding_the_gil: bool) -> ctypes.CDLL:
         ("nuts_where", None, pointer, pointer, pointer),
         ("nuts_try_step", real, pointer, real),
         ("nuts_run", number, pointer, real, real, number, pointer, pointer, pointer, pointer, pointer),
+        ("nuts_warm_up", ctypes.c_int, *(pointer,) * 7, number, number, real, real, ctypes.c_int),
         ("nuts_each", number, pointer, real, real, number, pointer, pointer, pointer, pointer),
     ):
         function = getattr(library, name)
@@ -103,34 +105,22 @@ class CompiledNuts(Nuts):
             raise_error_of(self.data)
         return loss
 
-    def transitions(
-        self, draws: np.ndarray, statistics: np.ndarray, gradients: np.ndarray | None = None
-    ) -> Transition:
-        draw, draw_bytes = draws.ctypes.data, draws.strides[0]
-        record, record_bytes = statistics.ctypes.data, statistics.strides[0]
-        gradient = None if gradients is None else gradients.ctypes.data
-        passing, holding = _library(False).nuts_run, _library(True).nuts_run
-        self._target = draws, statistics, gradients  # kept, for C knows their addresses alone
-        self._uncounted = ctypes.c_int64(0)
-        uncounted = ctypes.addressof(self._uncounted)
+    def begin(self, warm_up: WarmUp) -> Advance:
+        passing, holding = _library(False).nuts_warm_up, _library(True).nuts_warm_up
+        arrays = (warm_up.draws, warm_up.gradients, warm_up.statistics)
+        addresses = [None if array is None else array.ctypes.data for array in arrays]
+        counts = ctypes.addressof(warm_up.averaging), self._stop, ctypes.addressof(warm_up.done)
+        self._warm_up = warm_up  # kept, for C knows the addresses alone
 
-        def transition(i: int, step_size: float, short: bool) -> bool:
+        def advance(end: int, symmetric: bool, short: bool) -> bool:
             finished = (holding if short else passing)(
-                self._memory,
-                step_size,
-                self.step_jitter,
-                1,
-                draw + i * draw_bytes,
-                None if gradient is None else gradient + i * draw_bytes,
-                record + i * record_bytes,
-                self._stop,
-                uncounted,
+                self._memory, *addresses, *counts, end, LATELY, warm_up.spread, self.step_jitter, symmetric
             )
             if not finished:
                 self._raise_unless_stopped()
-            return finished == 1
+            return bool(finished)
 
-        return transition
+        return advance
 
     def run(self, step_size: float, draws: np.ndarray, statistics: np.ndarray) -> int:
         finished = _library(False).nuts_run(

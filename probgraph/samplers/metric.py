@@ -101,9 +101,11 @@ def diagonal(draws: np.ndarray, gradients: np.ndarray, before: Metric) -> Metric
     return of_variances(np.where(usable, np.clip(inverse, SMALLEST, LARGEST), before.variances()))
 
 
-def of_some(
-    estimate: Callable[[np.ndarray, np.ndarray, Metric], Metric], places: np.ndarray
-) -> Callable[[np.ndarray, np.ndarray, Metric], Metric]:
+Estimate = Callable[[np.ndarray, np.ndarray, Metric], Metric]
+"""From draws and gradients (n, dim), and the metric before, to a metric."""
+
+
+def of_some(estimate: Estimate, places: np.ndarray) -> Estimate:
     """An estimate from some of the coordinates, the metric of all: the others have scale 0 and do not move."""
 
     def estimated(draws: np.ndarray, gradients: np.ndarray, before: Metric) -> Metric:
@@ -237,4 +239,4 @@ def better(draws: np.ndarray, gradients: np.ndarray, before: Metric) -> Metric:
 
 
 ESTIMATES = {"diag": diagonal, "low_rank": low_rank, "dense": dense, "auto": better}
-"""From (draws, gradients, before) to a metric, under the names that users say."""
+"""Under the names that users say."""

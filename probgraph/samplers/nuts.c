@@ -26,11 +26,22 @@
 
 #define DIVERGENCE_THRESHOLD 1000.0
 #define STOP_SAMPLING INT_MIN /* a density returns this when no further call makes sense */
+#define SMALLEST_STEP 1e-10
+#define LARGEST_STEP 1e7
+#define AVERAGING_GAMMA 0.05
+#define AVERAGING_T0 10.0
+#define AVERAGING_KAPPA 0.75
 #define LANE 8                /* vectors start at multiples of 64 bytes */
 
 typedef int (*log_density)(const double *q, double *grad, double *logp, void *data);
 /* Moves of some coordinates, without gradients (moves.c): changes q, and grad and logp with it; nonzero ends the run. */
 typedef int (*sweep)(double *q, double *grad, double *logp, void *data);
+
+/* What is known of a good step size; adaptation.py has the same struct, begins it and says where it is from. */
+typedef struct {
+    double target_accept, mu, mean_error, mean_log_step, step_size;
+    int64_t count;
+} dual_averaging;
 
 /* NumPy's bitgen_t (numpy/random/bitgen.h), so that no header of NumPy is needed. */
 typedef struct {
@@ -523,6 +534,18 @@ static int draw(sampler *s, double step, statistics *record) {
     return 1;
 }
 
+/* As `draw`, with the step size varied by the jitter; to q and, unless null, grad go the place and the gradient there. */
+static int draw_to(sampler *s, double step_size, double jitter, double *q, double *grad, statistics *record) {
+    const double step = jitter > 0 ? step_size * (1.0 + jitter * (2.0 * uniform(s) - 1.0)) : step_size;
+    if (!draw(s, step, record)) return 0;
+    memcpy(q, s->current->q, s->dim * sizeof(double));
+    if (grad) memcpy(grad, s->current->grad, s->dim * sizeof(double));
+    return 1;
+}
+
+/* Row i of vectors (n, dim), which may be null. */
+static double *row(const sampler *s, double *vectors, int64_t i) { return vectors ? vectors + i * s->dim : 0; }
+
 /* Draw n times into draws (n, dim), records (n) and, unless null, gradients (n, dim), those at the draws; the step size
  * of draw i is step_size * (1 + jitter * u), u uniform between -1 and 1. *done counts the finished draws for whoever watches. Ends
  * early when *stop becomes nonzero, or when the density asks for it. Returns the number of finished draws. */
@@ -531,14 +554,52 @@ int64_t nuts_run(void *memory, double step_size, double jitter, int64_t n, doubl
     sampler *s = memory;
     s->stop = stop;
     int64_t i = 0;
-    while (i < n && !*stop) {
-        double step = jitter > 0 ? step_size * (1.0 + jitter * (2.0 * uniform(s) - 1.0)) : step_size;
-        if (!draw(s, step, &records[i])) break;
-        memcpy(draws + i * s->dim, s->current->q, s->dim * sizeof(double));
-        if (gradients) memcpy(gradients + i * s->dim, s->current->grad, s->dim * sizeof(double));
+    while (i < n && !*stop && draw_to(s, step_size, jitter, row(s, draws, i), row(s, gradients, i), &records[i]))
         *done = ++i;
-    }
     return i;
+}
+
+/* Take note of the acceptance rate of one transition; the step size is then that for the next. Volatile are products that
+ * no compiler may fuse with the sum: what is rounded here as in Python is the same with either kernel. */
+static void update(dual_averaging *a, double acceptance_rate) {
+    const double t = (double)++a->count, weight = 1.0 / (t + AVERAGING_T0);
+    volatile double change = weight * (a->target_accept - acceptance_rate - a->mean_error);
+    a->mean_error += change;
+    volatile double away = sqrt(t) / AVERAGING_GAMMA * a->mean_error;
+    const double log_step = fmin(fmax(a->mu - away, log(SMALLEST_STEP)), log(LARGEST_STEP));
+    change = pow(t, -AVERAGING_KAPPA) * (log_step - a->mean_log_step);
+    a->mean_log_step += change;
+    a->step_size = exp(log_step);
+}
+
+/* The difference between the largest and the smallest log density of n draws. */
+static double spread_of(const statistics *records, int64_t n) {
+    double least = INFINITY, most = -INFINITY;
+    for (int64_t i = 0; i < n; i++) {
+        least = fmin(least, records[i].lp);
+        most = fmax(most, records[i].lp);
+    }
+    return most - least;
+}
+
+/* Go on with a warm-up of which *done draws are made until there are `end`, as nuts_run does, with a step size that follows
+ * the acceptance rate, the symmetric one or the other. Ends early also after a draw with which the log densities of the
+ * latest `lately` draws spread more than `spread`. Returns 0 where it was stopped. */
+int nuts_warm_up(void *memory, double *draws, double *gradients, statistics *records, dual_averaging *averaging,
+                 const volatile int32_t *stop, volatile int64_t *done, int64_t end, int64_t lately,
+                 double spread, double jitter, int symmetric) {
+    sampler *s = memory;
+    s->stop = stop;
+    for (int64_t i = *done; i < end;) {
+        statistics *record = &records[i];
+        if (*stop || !draw_to(s, averaging->step_size, jitter, row(s, draws, i), row(s, gradients, i), record))
+            return 0;
+        update(averaging, symmetric ? record->acceptance_rate_symmetric : record->acceptance_rate);
+        *done = ++i;
+        const int64_t from = i > lately ? i - lately : 0;
+        if (spread_of(records + from, i - from) > spread) break;
+    }
+    return 1;
 }
 
 /* One draw from each of the n positions in q (n, dim), which it takes the place of; gradients (n, dim) are those there. A
@@ -554,13 +615,11 @@ int64_t nuts_each(void *memory, double step_size, double jitter, int64_t n, doub
         if (code == STOP_SAMPLING) return i;
         if (code == 0 && isfinite(x->logp)) {
             set_force(s, x);
-            const double step = jitter > 0 ? step_size * (1.0 + jitter * (2.0 * uniform(s) - 1.0)) : step_size;
-            if (!draw(s, step, &records[i])) return i;
+            if (!draw_to(s, step_size, jitter, row(s, q, i), row(s, gradients, i), &records[i])) return i;
         } else {
             records[i] = (statistics){.lp = -INFINITY};
+            memcpy(gradients + i * s->dim, x->grad, s->dim * sizeof(double));
         }
-        memcpy(q + i * s->dim, s->current->q, s->dim * sizeof(double));
-        memcpy(gradients + i * s->dim, s->current->grad, s->dim * sizeof(double));
     }
     return n;
 }

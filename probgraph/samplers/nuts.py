@@ -7,12 +7,14 @@ python_nuts.py, for where there is no C compiler.
 from __future__ import annotations
 
 import ctypes
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from probgraph.samplers.adaptation import DualAveraging
 from probgraph.samplers.density import LogDensity
 from probgraph.samplers.metric import Metric, identity
 from probgraph.samplers.moves import Moves, free_places
@@ -66,10 +68,31 @@ class Path:
 MAX_HALVINGS = 10
 """How often a step of a trajectory is halved before it counts as divergent, where its energy error is bounded."""
 
-Transition = Callable[[int, float, bool], bool]
-"""``transition(i, step_size, short)`` makes one transition and fills row i; False where it was stopped.
 
-``short`` says that it is expected to take less time than passing the interpreter lock between threads would.
+@dataclass(frozen=True, eq=False)
+class WarmUp:
+    """What a warm-up fills, and what the kernel goes by between two looks at it.
+
+    Rows of ``draws`` (n, dim), ``statistics`` (n,) and, unless None, ``gradients`` (n, dim), those at the draws; ``done``
+    of them are there, which other threads may read. The step size is that of ``averaging``, which is told of each acceptance
+    rate. Where the latest log densities spread more than ``spread`` there is something to look at: see
+    `adaptation.on_its_way`.
+    """
+
+    draws: np.ndarray
+    statistics: np.ndarray
+    gradients: np.ndarray | None
+    done: ctypes.c_int64
+    averaging: DualAveraging
+    spread: float = math.inf
+
+
+Advance = Callable[[int, bool, bool], bool]
+"""``advance(end, symmetric, short)`` makes transitions until ``end`` are done, or there is something to look at; False
+where it was stopped.
+
+``symmetric`` says which acceptance rate counts; ``short`` that all are expected to take less time than passing the
+interpreter lock between threads would.
 """
 
 
@@ -157,13 +180,8 @@ class Nuts(ABC):
         """Energy lost by one leapfrog step with a fresh momentum, -inf where it fails; q stays in place."""
 
     @abstractmethod
-    def transitions(
-        self, draws: np.ndarray, statistics: np.ndarray, gradients: np.ndarray | None = None
-    ) -> Transition:
-        """A function that makes one transition at a time, into rows of draws (n, dim) and statistics (n,).
-
-        ``gradients`` (n, dim) receives those at the draws.
-        """
+    def begin(self, warm_up: WarmUp) -> Advance:
+        """A function that goes on with a warm-up, some transitions at a time."""
 
     @abstractmethod
     def run(self, step_size: float, draws: np.ndarray, statistics: np.ndarray) -> int:

@@ -12,21 +12,23 @@ binary digits of the count.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
 import numpy as np
 
+from probgraph.samplers.adaptation import LATELY, on_its_way
 from probgraph.samplers.metric import Metric
 from probgraph.samplers.nuts import (
     AT_ONCE,
     DIVERGENCE_THRESHOLD,
     MAX_HALVINGS,
     STATISTICS,
+    Advance,
     Nuts,
     Path,
-    Transition,
+    WarmUp,
 )
 
 Uniform = Callable[[], float]
@@ -94,56 +96,70 @@ class PythonNuts(Nuts):
         start = self._with_momentum(self.current)
         return start.energy - self.leapfrog(start, step_size).energy
 
-    def transitions(
-        self, draws: np.ndarray, statistics: np.ndarray, gradients: np.ndarray | None = None
-    ) -> Transition:
-        def transition(i: int, step_size: float, short: bool) -> bool:
-            if self.stop.value:
-                return False
-            if self.step_jitter > 0:
-                step_size *= 1.0 + self.step_jitter * (2.0 * self.uniform() - 1.0)
-            start = self._with_momentum(self.current)
-            if self.path is not None:
-                record = self._fixed(start, step_size, self.path)
-                if record is None:
+    def begin(self, warm_up: WarmUp) -> Advance:
+        averaging, done = warm_up.averaging, warm_up.done
+        lp = warm_up.statistics["lp"]
+
+        def advance(end: int, symmetric: bool, short: bool) -> bool:
+            rates = warm_up.statistics["acceptance_rate_symmetric" if symmetric else "acceptance_rate"]
+            while (i := done.value) < end:
+                if not self._draw(
+                    i, averaging.step_size, warm_up.draws, warm_up.statistics, warm_up.gradients
+                ):
                     return False
-                self._keep(i, record, draws, statistics, gradients)
-                return True
-            trajectory = Trajectory(self, start, step_size)
-            end = trajectory.grow()
-            if end is End.STOPPED:
-                return False
-            self.current = draw = trajectory.whole.proposal
-            record = {
-                "lp": draw.logp,
-                "acceptance_rate": trajectory.sum_acceptance / trajectory.leaves,
-                "acceptance_rate_symmetric": trajectory.sum_symmetric / trajectory.leaves,
-                "step_size": step_size,
-                "energy": draw.energy,
-                "energy_error": draw.energy - start.energy,
-                "tree_depth": trajectory.depth,
-                "n_steps": trajectory.steps,
-                "index_in_trajectory": draw.index,
-                "diverging": end is End.DIVERGED,
-                "reached_max_treedepth": end is End.LONGEST,
-            }
-            self._keep(i, record, draws, statistics, gradients)
+                averaging.update(float(rates[i]))
+                done.value = i + 1
+                if on_its_way(lp[max(i + 1 - LATELY, 0) : i + 1], warm_up.spread):
+                    break
             return True
 
-        return transition
+        return advance
 
-    def _keep(
+    def _draw(
         self,
         i: int,
-        record: Mapping[str, float],
+        step_size: float,
         draws: np.ndarray,
         statistics: np.ndarray,
-        gradients: np.ndarray | None,
-    ) -> None:
+        gradients: np.ndarray | None = None,
+    ) -> bool:
+        """Make one transition and fill row i; False where it was stopped."""
+        if self.stop.value:
+            return False
+        if self.step_jitter > 0:
+            step_size *= 1.0 + self.step_jitter * (2.0 * self.uniform() - 1.0)
+        start = self._with_momentum(self.current)
+        record = (
+            self._doubled(start, step_size) if self.path is None else self._fixed(start, step_size, self.path)
+        )
+        if record is None:
+            return False
         draws[i] = self.current.q
         if gradients is not None:
             gradients[i] = self.current.gradient
         statistics[i] = tuple(record[name] for name in STATISTICS.names or ())
+        return True
+
+    def _doubled(self, start: State, step_size: float) -> dict[str, float] | None:
+        """One draw from a trajectory that doubles until it turns: its statistics, None where it was stopped."""
+        trajectory = Trajectory(self, start, step_size)
+        end = trajectory.grow()
+        if end is End.STOPPED:
+            return None
+        self.current = draw = trajectory.whole.proposal
+        return {
+            "lp": draw.logp,
+            "acceptance_rate": trajectory.sum_acceptance / trajectory.leaves,
+            "acceptance_rate_symmetric": trajectory.sum_symmetric / trajectory.leaves,
+            "step_size": step_size,
+            "energy": draw.energy,
+            "energy_error": draw.energy - start.energy,
+            "tree_depth": trajectory.depth,
+            "n_steps": trajectory.steps,
+            "index_in_trajectory": draw.index,
+            "diverging": end is End.DIVERGED,
+            "reached_max_treedepth": end is End.LONGEST,
+        }
 
     def _fixed(self, start: State, step_size: float, path: Path) -> dict[str, float] | None:
         """One draw of plain Hamiltonian Monte Carlo: its statistics, None where it was stopped."""
@@ -173,14 +189,12 @@ class PythonNuts(Nuts):
         }
 
     def run(self, step_size: float, draws: np.ndarray, statistics: np.ndarray) -> int:
-        transition = self.transitions(draws, statistics)
         self.done.value = 0
-        while self.done.value < len(draws) and transition(self.done.value, step_size, False):
+        while self.done.value < len(draws) and self._draw(self.done.value, step_size, draws, statistics):
             self.done.value += 1
         return self.done.value
 
     def each(self, step_size: float, q: np.ndarray, gradients: np.ndarray, statistics: np.ndarray) -> int:
-        transition = self.transitions(q, statistics, gradients)
         for i, start in enumerate(q):
             logp, gradient = self.evaluate(start)
             if not math.isfinite(logp):
@@ -188,7 +202,7 @@ class PythonNuts(Nuts):
                 continue
             force = self.force(gradient)
             self.current = State(start.copy(), np.zeros(self.dim), gradient, force, logp, -logp, 0)
-            if not transition(i, step_size, False):
+            if not self._draw(i, step_size, q, statistics, gradients):
                 return i
         return len(q)
 

@@ -9,22 +9,31 @@ compared with.
 
 from __future__ import annotations
 
+import ctypes
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 
 from probgraph.samplers import metric
-from probgraph.samplers.adaptation import DualAveraging, OverlappingWindows, reasonable_step_size, windows
+from probgraph.samplers.adaptation import (
+    LATELY,
+    DualAveraging,
+    OverlappingWindows,
+    largest_spread,
+    on_its_way,
+    reasonable_step_size,
+    windows,
+)
 from probgraph.samplers.metric import Metric
-from probgraph.samplers.nuts import Nuts
+from probgraph.samplers.nuts import Nuts, WarmUp
 
-SHORT_TRANSITION = 50e-6
-"""Seconds below which a transition keeps the interpreter lock: handing it over would take longer."""
+SHORT_STRETCH = 50e-6
+"""Seconds below which transitions keep the interpreter lock: handing it over would take longer."""
 
-LATELY, ON_ITS_WAY, PATIENCE = 8, 5.0, 30
-"""A chain is still on its way where its log density varies so much in so many draws; see `on_its_way`."""
+PATIENCE = 30
+"""The draws that local scales are learned from while a chain is on its way."""
 
 METRICS = (*metric.ESTIMATES, "stan")
 
@@ -35,7 +44,11 @@ class Tuning:
 
     step_size: float
     metric: Metric
-    done: int = 0
+    counter: ctypes.c_int64 = field(default_factory=ctypes.c_int64)
+
+    @property
+    def done(self) -> int:
+        return self.counter.value
 
 
 @dataclass(frozen=True)
@@ -59,7 +72,9 @@ def tune(chain: Nuts, tuning: Tuning, draws: np.ndarray, statistics: np.ndarray,
     """
     places = chain.free
     if places is not None and not len(places):
-        _moves_alone(chain, tuning, draws, statistics)
+        # Step methods move everything, and tune themselves.
+        alone = WarmUp(draws, statistics, None, tuning.counter, DualAveraging(tuning.step_size))
+        chain.begin(alone)(len(draws), False, False)
         return
     gradient_seconds = np.inf
 
@@ -81,14 +96,11 @@ def tune(chain: Nuts, tuning: Tuning, draws: np.ndarray, statistics: np.ndarray,
     averaging = DualAveraging(reasonable_step_size(energy_loss, tuning.step_size), targets.target_accept)
     tuning.step_size = averaging.step_size
 
-    gradients = None if stan else np.empty_like(draws)
-    learned = (
-        _stan(draws, places)
-        if gradients is None
-        else _overlapping(draws, gradients, statistics, targets.metric, places)
-    )
-    transition = chain.transitions(draws, statistics, gradients)
-    plain, symmetric = statistics["acceptance_rate"], statistics["acceptance_rate_symmetric"]
+    warm_up = WarmUp(draws, statistics, None, tuning.counter, averaging)
+    if not stan:
+        warm_up = replace(warm_up, gradients=np.empty_like(draws), spread=largest_spread(chain.dim))
+    course = _Stan(warm_up, places) if stan else _Overlapping(warm_up, targets.metric, places)
+    advance = chain.begin(warm_up)
     # On its way a chain gains energy: only later is a gain as bad as a loss. What a step would do that is not halved yet
     # is the same at all times; of a trajectory's end it is the chance to be taken that matters.
     early = OverlappingWindows(len(draws)).early
@@ -96,15 +108,17 @@ def tune(chain: Nuts, tuning: Tuning, draws: np.ndarray, statistics: np.ndarray,
         early = len(draws)
     elif chain.max_error:
         early = 0
-    n_steps = statistics["n_steps"]
-    short = False
-    for i in range(len(draws)):
-        if not transition(i, tuning.step_size, short):
+    seconds = np.inf
+    while (done := tuning.done) < len(draws):
+        end = course.until(done)
+        if done < early:
+            end = min(end, early)
+        if not advance(end, done >= early, seconds * (end - done) < SHORT_STRETCH):
             return
-        tuning.step_size = averaging.update(float(plain[i] if i < early else symmetric[i]))
-        tuning.done = i + 1
-        short = gradient_seconds * n_steps[i] < SHORT_TRANSITION
-        found, anew = learned(i + 1, tuning.metric)
+        done = tuning.done
+        tuning.step_size = averaging.step_size
+        seconds = gradient_seconds * statistics["n_steps"][done - 1]
+        found, anew = course.after(done, tuning.metric)
         if found is not tuning.metric:
             tuning.metric = found
             chain.set_metric(found)
@@ -114,85 +128,80 @@ def tune(chain: Nuts, tuning: Tuning, draws: np.ndarray, statistics: np.ndarray,
     tuning.step_size = averaging.final()
 
 
-Learned = Callable[[int, Metric], tuple[Metric, bool]]
-"""``learned(done, before)`` after so many transitions: the metric from now on, and whether the step size must be
-sought anew."""
+class Course(Protocol):
+    """When in a warm-up which metric is learned."""
+
+    def until(self, done: int) -> int:
+        """After ``done`` transitions: the number of them at which there is something to do next, at the earliest."""
+        ...
+
+    def after(self, done: int, before: Metric) -> tuple[Metric, bool]:
+        """The metric from now on, and whether the step size must be sought anew."""
+        ...
 
 
-def _moves_alone(chain: Nuts, tuning: Tuning, draws: np.ndarray, statistics: np.ndarray) -> None:
-    """The warm-up of a chain in which step methods move everything, which tune themselves."""
-    transition = chain.transitions(draws, statistics)
-    for i in range(len(draws)):
-        if not transition(i, tuning.step_size, True):
-            return
-        tuning.done = i + 1
+class _Stan:
+    """Variances in windows of their own."""
 
+    def __init__(self, warm_up: WarmUp, places: np.ndarray | None):
+        def estimate(draws: np.ndarray, gradients: np.ndarray, before: Metric) -> Metric:
+            return metric.of_draws(draws, before)
 
-def _stan(draws: np.ndarray, places: np.ndarray | None) -> Learned:
-    def estimate(draws: np.ndarray, gradients: np.ndarray, before: Metric) -> Metric:
-        return metric.of_draws(draws, before)
+        self.estimate = estimate if places is None else metric.of_some(estimate, places)
+        self.draws = warm_up.draws
+        plan = windows(len(self.draws))
+        self.begins = dict(zip(plan.ends, (plan.start, *plan.ends), strict=False))
 
-    if places is not None:
-        estimate = metric.of_some(estimate, places)
-    plan = windows(len(draws))
-    begins = dict(zip(plan.ends, (plan.start, *plan.ends), strict=False))
+    def until(self, done: int) -> int:
+        return min((end for end in self.begins if end > done), default=len(self.draws))
 
-    def learned(done: int, before: Metric) -> tuple[Metric, bool]:
-        if done not in begins:
+    def after(self, done: int, before: Metric) -> tuple[Metric, bool]:
+        if done not in self.begins:
             return before, False
-        window = draws[begins[done] : done]
-        return estimate(window, window, before), True
-
-    return learned
+        window = self.draws[self.begins[done] : done]
+        return self.estimate(window, window, before), True
 
 
-def _overlapping(
-    draws: np.ndarray,
-    gradients: np.ndarray,
-    statistics: np.ndarray,
-    kind: str,
-    places: np.ndarray | None,
-) -> Learned:
-    plan = OverlappingWindows(len(draws), 1.2 if kind == "diag" else 1.6)
-    estimate, diagonal = metric.ESTIMATES[kind], metric.diagonal
-    if places is not None:
-        estimate, diagonal = metric.of_some(estimate, places), metric.of_some(diagonal, places)
-    good = np.zeros(len(draws), dtype=bool)
-    first = True
-    dim = draws.shape[1]
-    lp = statistics["lp"]
+class _Overlapping:
+    """Draws and gradients in windows that overlap, and what local scales there are while a chain is on its way."""
 
-    def learned(done: int, before: Metric) -> tuple[Metric, bool]:
-        nonlocal first
-        record = statistics[done - 1]
+    def __init__(self, warm_up: WarmUp, kind: str, places: np.ndarray | None):
+        self.draws, self.gradients, self.statistics = warm_up.draws, warm_up.gradients, warm_up.statistics
+        self.lp, self.spread = self.statistics["lp"], warm_up.spread
+        self.plan = OverlappingWindows(len(self.draws), 1.2 if kind == "diag" else 1.6)
+        self.estimate, self.diagonal = metric.ESTIMATES[kind], metric.diagonal
+        if places is not None:
+            self.estimate = metric.of_some(self.estimate, places)
+            self.diagonal = metric.of_some(self.diagonal, places)
+        self.good = np.zeros(len(self.draws), dtype=bool)
+        self.asked = 0
+        self.first = True
+
+    def until(self, done: int) -> int:
+        return self.plan.until(done) if done < self.plan.settled else len(self.draws)
+
+    def after(self, done: int, before: Metric) -> tuple[Metric, bool]:
+        plan = self.plan
+        new = slice(self.asked, done)
+        self.asked = done
         # A draw that did not move says nothing new; after a divergence only one from afar does.
-        far = abs(int(record["index_in_trajectory"]))
-        good[done - 1] = far > 4 if record["diverging"] else far > 0
+        far, diverging = (self.statistics[name][new] for name in ("index_in_trajectory", "diverging"))
+        self.good[new] = np.abs(far) > 4 * diverging
         if done == plan.settled:
-            return before, done > 0 and not first
-        if done < plan.settled and on_its_way(lp[max(done - LATELY, 0) : done], dim):
+            return before, not self.first
+        if done < plan.settled and on_its_way(self.lp[max(done - LATELY, 0) : done], self.spread):
             plan.forget(done)
             seen = slice(max(done - PATIENCE, 0), done)
-            if done < PATIENCE or good[seen].sum() < plan.FEWEST:
+            if done < PATIENCE or self.good[seen].sum() < plan.FEWEST:
                 return before, False
             # Still on its way with the first metric: local scales may lead out of here.
-            return diagonal(draws[seen][good[seen]], gradients[seen][good[seen]], before), False
-        window = plan.after(done, int(good[done - 1]))
-        if window is None:
+            return self._estimated(self.diagonal, seen, before), False
+        begin = plan.after(done, int(self.good[new].sum()))
+        if begin is None:
             return before, False
-        chosen = slice(window, done)
-        used = good[chosen]
-        found = estimate(draws[chosen][used], gradients[chosen][used], before)
-        anew, first = first, False
-        return found, anew
+        anew, self.first = self.first, False
+        return self._estimated(self.estimate, slice(begin, done), before), anew
 
-    return learned
-
-
-def on_its_way(lp: np.ndarray, dim: int) -> bool:
-    """Whether a chain with these latest log densities has not yet found the bulk of its posterior.
-
-    There the log density varies by about the square root of dim / 2. Before, it climbs by more than that at each draw;
-    what is seen on the way says nothing of the posterior's shape, and a metric made of it can keep a chain there.
-    """
-    return bool(lp.max() - lp.min() > ON_ITS_WAY * (10 + dim))
+    def _estimated(self, estimate: metric.Estimate, rows: slice, before: Metric) -> Metric:
+        good = self.good[rows]
+        return estimate(self.draws[rows][good], self.gradients[rows][good], before)

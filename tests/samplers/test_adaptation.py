@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from probgraph.samplers import metric
-from probgraph.samplers.adaptation import LARGEST_STEP, DualAveraging, reasonable_step_size, windows
+from probgraph.samplers.adaptation import (
+    LARGEST_STEP,
+    DualAveraging,
+    OverlappingWindows,
+    reasonable_step_size,
+    windows,
+)
 
 
 def test_dual_averaging_finds_the_step_of_the_target():
@@ -64,6 +70,31 @@ def test_windows_follow_each_other_and_end_in_time(tune):
     else:
         assert len(plan.ends) >= 1 and min(np.diff([plan.start, *plan.ends])) >= 10
         assert plan.ends[-1] < tune
+
+
+@pytest.mark.parametrize("tune", [0, 7, 20, 100, 1000])
+@pytest.mark.parametrize("usable", [0.0, 0.3, 0.9, 1.0])
+@pytest.mark.parametrize("grown", [1.2, 1.6])
+def test_overlapping_windows_miss_nothing_until_they_say(tune, usable, grown):
+    """Looked at only when they say, they give the windows that they give when they are looked at after each draw."""
+    good = np.random.default_rng(tune).random(tune) < usable
+    lost = {tune // 3, tune // 2}  # draws after which all is to be forgotten
+    courses = []
+    for patient in (False, True):
+        plan, course = OverlappingWindows(tune, grown), {}
+        asked, until = 0, 1
+        for done in range(1, tune + 1):
+            if patient and done != until and done not in lost:
+                continue
+            if done in lost:
+                plan.forget(done)
+            elif (begin := plan.after(done, int(good[asked:done].sum()))) is not None:
+                course[done] = begin, plan.seen
+            asked = done
+            until = plan.until(done)
+        courses.append(course)
+    assert courses[0] == courses[1]
+    assert len(courses[0]) > 20 or tune < 1000 or not usable
 
 
 def test_metric_is_the_variance_of_the_window():

@@ -5,11 +5,11 @@ import pytest
 from densities import compiled_normal, funnel, normal
 
 from probgraph.samplers import LogDensity, metric, sample_chains
+from probgraph.samplers.adaptation import largest_spread, on_its_way
 from probgraph.samplers.compiled_nuts import CompiledNuts
 from probgraph.samplers.metric import Metric
 from probgraph.samplers.nuts import STATISTICS
 from probgraph.samplers.python_nuts import PythonNuts
-from probgraph.samplers.tuning import on_its_way
 
 
 def draws_of(covariance, n, seed=0):
@@ -230,7 +230,9 @@ def test_a_start_far_out_does_not_spoil_the_metric():
 
 
 def test_on_its_way():
-    assert on_its_way(np.array([-1e4, -9e3, -8e3]), 5) and not on_its_way(np.array([-3.0, -20.0, -8.0]), 5)
+    spread = largest_spread(5)
+    assert on_its_way(np.array([-1e4, -9e3, -8e3]), spread)
+    assert not on_its_way(np.array([-3.0, -20.0, -8.0]), spread)
 
 
 @pytest.mark.parametrize(

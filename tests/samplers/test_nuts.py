@@ -1,14 +1,17 @@
 """Both kernels, in C and in Python, against their textbook twin, and their statistics on their own."""
 
+import ctypes
+
 import numpy as np
 import pytest
 from densities import banana, compiled, compiled_normal, flat, funnel, half_line, normal
 from textbook_nuts import TextbookNuts
 
 from probgraph.samplers import LogDensity
+from probgraph.samplers.adaptation import DualAveraging
 from probgraph.samplers.compiled_nuts import CompiledNuts
 from probgraph.samplers.metric import identity, of_variances
-from probgraph.samplers.nuts import AT_ONCE, FINISH, STATISTICS
+from probgraph.samplers.nuts import AT_ONCE, FINISH, STATISTICS, WarmUp
 from probgraph.samplers.python_nuts import PythonNuts
 
 
@@ -213,8 +216,44 @@ def test_a_stopped_chain_makes_no_transition(kernel, flag):
     chain.stop.value = flag
     draws, statistics = np.full((3, 1), 7.0), np.zeros(3, STATISTICS)
     assert chain.run(0.5, draws, statistics) == 0 == chain.done.value
-    assert not chain.transitions(draws, statistics)(0, 0.5, False)
+    done = ctypes.c_int64(0)
+    assert not chain.begin(WarmUp(draws, statistics, None, done, DualAveraging(0.5)))(3, False, False)
+    assert done.value == 0
     assert (draws == 7.0).all()
+
+
+def warmed_up(kernel, q, stretches, spread=np.inf, **options):
+    """A warm-up among normals, in stretches given as (end, whether the symmetric acceptance rate counts)."""
+    chain = kernel(compiled_normal([0.5, 1.0, 2.0]), np.full(3, q), np.random.PCG64(4), **options)
+    count = stretches[-1][0]
+    arrays = np.zeros((count, 3)), np.zeros(count, STATISTICS), np.zeros((count, 3))
+    warm_up = WarmUp(*arrays, ctypes.c_int64(0), DualAveraging(0.3, 0.7), spread)
+    advance = chain.begin(warm_up)
+    assert all(advance(end, symmetric, False) for end, symmetric in stretches)
+    return warm_up
+
+
+@pytest.mark.parametrize("options", [{}, {"step_jitter": 0.2}, {"max_error": 0.2}])
+def test_the_step_size_follows_the_acceptance_rate(kernel, options):
+    """Told of each draw, `DualAveraging` says the step size of the next."""
+    found = warmed_up(kernel, 1.0, [(20, False), (60, True)], **options)
+    said = DualAveraging(0.3, 0.7)
+    jitter = options.get("step_jitter", 0.0)
+    for i, record in enumerate(found.statistics):
+        assert record["step_size"] == pytest.approx(said.step_size, rel=jitter, abs=0)
+        said.update(record["acceptance_rate" if i < 20 else "acceptance_rate_symmetric"])
+    assert bytes(found.averaging) == bytes(said)
+    assert found.done.value == 60
+    q = found.draws
+    np.testing.assert_allclose(found.gradients, -q / np.array([0.25, 1.0, 4.0]), rtol=1e-12)
+
+
+def test_a_warm_up_waits_where_the_log_density_climbs(kernel):
+    """From afar it climbs by more at once than it varies afterwards."""
+    found = warmed_up(kernel, 100.0, [(40, False)], spread=100.0)
+    lp = found.statistics["lp"][: found.done.value]
+    assert 1 < len(lp) < 20 and np.ptp(lp[-8:]) > 100 and np.ptp(lp[:-1][-8:]) < 100
+    assert (found.draws[len(lp) :] == 0).all() and found.averaging.count == len(lp)
 
 
 @pytest.mark.parametrize("flag, kept", [(FINISH, 4), (AT_ONCE, 3)])
