@@ -73,10 +73,15 @@ def stored_run(path: Place) -> tuple[Store, Run]:
     """A run that was stored. Raises FileNotFoundError where there is none."""
     store = Store.open(path)
     settings = dict(store.settings["run"])
-    path_of_steps = settings.pop("path")
-    for name in ("moves", "moved"):  # runs with step methods are not stored
-        settings.pop(name, None)
-    return store, Run(**settings, path=None if path_of_steps is None else Path(**path_of_steps))
+    path_of_steps, moves, moved = (settings.pop(name) for name in ("path", "moves", "moved"))
+    return store, Run(
+        **settings,
+        path=None if path_of_steps is None else Path(**path_of_steps),
+        moves=tuple(
+            Moves(**{k: tuple(v) if isinstance(v, list) else v for k, v in m.items()}) for m in moves
+        ),
+        moved=tuple(moved),
+    )
 
 
 def refuse_another_model(store: Store, density: LogDensity, layout: Layout) -> None:

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from probgraph.engine.no_gradient import NullTypeGradError
 from probgraph.marginal import result_with_recovered, with_recovered, without_discrete
 from probgraph.model.checks import explanation
 from probgraph.model.layout import Layout
-from probgraph.model.log_density import compiled_density, density_graphs
+from probgraph.model.log_density import DensityGraphs, compiled_density, density_graphs
 from probgraph.model.model import Model, the_model
 from probgraph.optimize import minimize
 from probgraph.optimize.objective import CompiledObjective
@@ -37,6 +37,7 @@ from probgraph.samplers import (
     Trace,
     jittered_starts,
     prepare,
+    putting_together,
     sample_chains,
     seed_sequence,
     thinned,
@@ -208,53 +209,56 @@ def sample(
         raise TypeError(
             f"initvals is {initvals!r}; it must be a dict of values by variable name, a list of them for the chains, or None"
         )
-    model, steps = _model_and_steps(the_model(model, "sample()"), step, progressbar)
+    model = the_model(model, "sample()")
     options = options_by_name("idata_kwargs", idata_kwargs, IDATA_OPTIONS)
     if not isinstance(init, str) or init not in INITS:
         raise ValueError(f"init is {init!r}; it must be one of {', '.join(map(repr, INITS))}")
     if metric == "auto":
         metric = INITS[init] or metric
-    way = steps.way
-    if steps.methods and (store is not None or resume is not None):
-        raise NotImplementedError(
-            "store and resume are for steps with gradients alone: what step methods have learned is not stored"
-        )
     if executor is not None:
         refuse_no_executor(executor)
         if any(x is not None for x in (store, resume, target_ess, max_time, callback)):
             raise ValueError(
                 "executor runs chains elsewhere: no store, resume, target_ess, max_time or callback"
             )
-    target_accept = target_accept if way.target_accept is None else way.target_accept
-    max_treedepth = max_treedepth if way.max_treedepth is None else way.max_treedepth
     if dtype not in DTYPES:
         raise ValueError(f"dtype is {dtype!r}; it must be one of {', '.join(map(repr, DTYPES))}")
+    if resume is not None and (store is not None or not discard_tuned_samples):
+        raise ValueError(
+            "resume goes on in its own directory, without the warm-up: no store=, no kept warm-up"
+        )
     seed = _sequence(random_seed)
-    run = Run(
-        draws,
-        tune,
-        chains,
-        way.name,
-        target_accept,
-        max_treedepth,
-        metric,
-        step_jitter,
-        way.max_error,
-        way.path,
-        [int(n) for n in seed.entropy] if np.ndim(seed.entropy) else int(seed.entropy),
-        [int(key) for key in seed.spawn_key],
-    )
+    warn_if_no_compiler()
     stored = None
     if resume is not None:
-        if store is not None or not discard_tuned_samples:
-            raise ValueError(
-                "resume goes on in its own directory, without the warm-up: no store=, no kept warm-up"
-            )
         stored, run = stored_run(resume)
+        model = _model_of(run, model, progressbar)
+        began = time.perf_counter()
+        graphs = density_graphs(model, moved=frozenset(run.moved))
+    else:
+        model, steps = _model_and_steps(model, step, progressbar)
+        began = time.perf_counter()
+        graphs, steps = _graphs(model, steps)
+        way = steps.way
+        run = Run(
+            draws,
+            tune,
+            chains,
+            way.name,
+            target_accept if way.target_accept is None else way.target_accept,
+            max_treedepth if way.max_treedepth is None else way.max_treedepth,
+            metric,
+            step_jitter,
+            way.max_error,
+            way.path,
+            [int(n) for n in seed.entropy] if np.ndim(seed.entropy) else int(seed.entropy),
+            [int(key) for key in seed.spawn_key],
+            steps.moves(model, graphs.layout),
+            tuple(sorted(steps.values(model))),
+        )
+    built = time.perf_counter() - began
     # What was summed out is drawn again from all that is left.
-    compiled, steps = _compile(model, steps, options, None if model.marginals else var_names, dtype)
-    moved = steps.values(model)
-    run = replace(run, moves=steps.moves(model, compiled.layout), moved=tuple(sorted(moved)))
+    compiled = _compile(model, graphs, options, None if model.marginals else var_names, dtype)
     if stored is not None:
         refuse_another_model(stored, compiled.density, compiled.layout)
         starts = stored.starts
@@ -279,29 +283,32 @@ def sample(
             )
     if trace.interrupted and not trace.draws.shape[1] and run.draws:
         raise KeyboardInterrupt("sampling was interrupted before the first draw was kept")
-    coordinates = _coordinates(model, compiled.layout)
-    diagnosis = diagnose(trace, coordinates, run.max_treedepth, run.target_accept, halved=run.max_error > 0)
-    if compute_convergence_checks:
-        diagnosis.warn()
-    trace = thinned(trace, thin)
-    if not return_inferencedata:
-        arrays = compiled.results.arrays(trace.draws)["posterior"]
-        return arrays if not model.marginals else with_recovered(model, arrays, run.seed, var_names)
-    settings = {
-        **run.attributes(),
-        "init": init,
-        "random_seed": int(random_seed) if isinstance(random_seed, int | np.integer) else None,
-        "interrupted": trace.interrupted,
-        "ended_by": trace.ended_by,
-        "gradient_evaluations": trace.gradients + trace.gradients_tuning,
-        "build_time": compiled.build_seconds,
-        "compile_time": compiled.compile_seconds,
-        **_split(trace),
-        **diagnosis.attributes(),
-        **{f"acceptance of {name}": rate for name, rate in trace.acceptance.items()},
-    }
-    result = to_arviz(model, compiled.results, trace, settings, options)
-    return result if not model.marginals else result_with_recovered(model, result, run.seed, var_names)
+    with putting_together():
+        coordinates = _coordinates(model, compiled.layout)
+        diagnosis = diagnose(
+            trace, coordinates, run.max_treedepth, run.target_accept, halved=run.max_error > 0
+        )
+        if compute_convergence_checks:
+            diagnosis.warn()
+        trace = thinned(trace, thin)
+        if not return_inferencedata:
+            arrays = compiled.results.arrays(trace.draws)["posterior"]
+            return arrays if not model.marginals else with_recovered(model, arrays, run.seed, var_names)
+        settings = {
+            **run.attributes(),
+            "init": init,
+            "random_seed": int(random_seed) if isinstance(random_seed, int | np.integer) else None,
+            "interrupted": trace.interrupted,
+            "ended_by": trace.ended_by,
+            "gradient_evaluations": trace.gradients + trace.gradients_tuning,
+            "build_time": built,
+            "compile_time": compiled.seconds,
+            **_split(trace),
+            **diagnosis.attributes(),
+            **{f"acceptance of {name}": rate for name, rate in trace.acceptance.items()},
+        }
+        result = to_arviz(model, compiled.results, trace, settings, options)
+        return result if not model.marginals else result_with_recovered(model, result, run.seed, var_names)
 
 
 @dataclass(frozen=True)
@@ -309,8 +316,7 @@ class _Compiled:
     density: LogDensity
     layout: Layout
     results: Results
-    build_seconds: float
-    compile_seconds: float
+    seconds: float
 
 
 def _model_and_steps(model: Model, step: Any, say: bool) -> tuple[Model, Assignment]:
@@ -326,29 +332,33 @@ def _model_and_steps(model: Model, step: Any, say: bool) -> tuple[Model, Assignm
     return model, complete
 
 
-def _compile(
-    model: Model,
-    steps: Assignment,
-    options: Mapping[str, Any],
-    var_names: Sequence[str] | None,
-    dtype: str,
-) -> tuple[_Compiled, Assignment]:
-    """The density, the sampler's kernel and the function from draws to values: three C files side by side.
+def _model_of(run: Run, model: Model, say: bool) -> Model:
+    """What a stored run sampled: summed out were discrete unknowns that no step moved."""
+    discrete = {f.value.name for f in model.free if f.variable.distribution.discrete}
+    return model if discrete.intersection(run.moved) else without_discrete(model, say) or model
 
-    Where some variable has no gradient, with steps that need none.
-    """
-    warn_if_no_compiler()
-    began = time.perf_counter()
+
+def _graphs(model: Model, steps: Assignment) -> tuple[DensityGraphs, Assignment]:
+    """The density and its gradient; where some variable has no gradient, with steps that need none."""
     try:
-        graphs = density_graphs(model, moved=steps.values(model))
+        return density_graphs(model, moved=steps.values(model)), steps
     except (NotImplementedError, NullTypeGradError):
         sliced = with_slices(steps, model)
         if sliced is None:
             raise
         print(f"Without gradients: {sliced.said(model)}", file=sys.stderr)
-        steps = sliced
-        graphs = density_graphs(model, moved=steps.values(model))
-    built = time.perf_counter()
+        return density_graphs(model, moved=sliced.values(model)), sliced
+
+
+def _compile(
+    model: Model,
+    graphs: DensityGraphs,
+    options: Mapping[str, Any],
+    var_names: Sequence[str] | None,
+    dtype: str,
+) -> _Compiled:
+    """The density, the sampler's kernel and the function from draws to values: three C files side by side."""
+    began = time.perf_counter()
     with ThreadPoolExecutor(2, "compile") as pool:
         kernel = pool.submit(prepare)
         results = pool.submit(
@@ -363,8 +373,7 @@ def _compile(
         density = compiled_density(graphs)
         finished = results.result()
         kernel.result()
-    compiled = _Compiled(density, graphs.layout, finished, built - began, time.perf_counter() - built)
-    return compiled, steps
+    return _Compiled(density, graphs.layout, finished, time.perf_counter() - began)
 
 
 def _sequence(random_seed: RandomSeed) -> np.random.SeedSequence:

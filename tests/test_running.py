@@ -1,12 +1,9 @@
-"""Long runs: stored, killed and resumed, watched, ended early, interrupted. Nothing that was drawn is lost."""
+"""Long runs: stored and resumed, watched, ended early. How they are interrupted is in test_interruptions.py."""
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 import arviz as az
 import numpy as np
@@ -17,7 +14,12 @@ from probgraph.samplers.effective import effective_sizes
 from probgraph.samplers.store import Store
 
 QUIET = {"progressbar": False, "random_seed": 7}
-ROOT = Path(__file__).resolve().parent.parent
+STEPS = {
+    "gradients": None,
+    "both": [pg.Metropolis(["s"]), pg.NUTS()],
+    "methods alone": [pg.Slice(["s"]), pg.Metropolis(["x"])],
+}
+with_each_step = pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 
 
 def model(scale=1.0):
@@ -59,40 +61,6 @@ def test_rows_beyond_the_state_are_drawn_again(tmp_path):
     (two / "draws.bin").write_bytes((two / "draws.bin").read_bytes() + b"half a row")
     assert '"done": 300' in state
     same(plain, pg.sample(resume=tmp_path / "run", model=model(), progressbar=False))
-
-
-SCRIPT = """
-import sys, time
-import numpy as np
-sys.path.insert(0, {tests!r})
-from test_running import model
-import probgraph as pg
-pg.sample(400_000, tune=200, chains=2, cores=2, store={store!r}, model=model(), progressbar=False, random_seed=7)
-"""
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
-@pytest.mark.filterwarnings("ignore:There w")
-def test_killed_and_resumed_it_ends_with_the_draws_of_one_run(tmp_path):
-    path = tmp_path / "run"
-    script = SCRIPT.format(tests=str(ROOT / "tests"), store=str(path))
-    process = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(ROOT)})
-    states = [path / f"chain_{n}" / "state.json" for n in range(2)]
-    deadline = time.monotonic() + 120
-    while not all(state.exists() for state in states):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.01)
-    process.kill()  # SIGKILL: nothing can be cleaned up
-    process.wait()
-    kept = [Store.open(path).chain(n)[2].done for n in range(2)]
-    assert all(100 <= n < 400_000 for n in kept), kept
-    # That what is resumed ends soon, the run is made to be shorter than it was begun.
-    wanted = max(kept) + 250
-    text = (path / "settings.json").read_text().replace('"draws": 400000', f'"draws": {wanted}')
-    (path / "settings.json").write_text(text)
-    resumed = pg.sample(resume=path, model=model(), progressbar=False)
-    assert resumed.posterior.sizes["draw"] == wanted
-    same(resumed, pg.sample(wanted, tune=200, chains=2, model=model(), **QUIET))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
@@ -144,9 +112,10 @@ def test_stores_are_not_mixed_up(tmp_path):
         pg.sample(resume=tmp_path / "run", store=tmp_path / "new", model=model())
 
 
-@pytest.mark.filterwarnings("ignore:There w")
-def test_target_ess_ends_at_the_same_draw_whatever_the_cores():
-    settings = {"tune": 300, "target_ess": 800, "model": model(), **QUIET}
+@with_each_step
+@pytest.mark.filterwarnings("ignore:There w", "ignore:R-hat", "ignore:Of these draws")
+def test_target_ess_ends_at_the_same_draw_whatever_the_cores(step):
+    settings = {"tune": 300, "target_ess": 800, "model": model(), "step": step, **QUIET}
     one, two = (pg.sample(100_000, cores=cores, **settings) for cores in (1, 4))
     same(one, two)
     draws = one.posterior.sizes["draw"]
@@ -155,20 +124,24 @@ def test_target_ess_ends_at_the_same_draw_whatever_the_cores():
     assert min(float(az.ess(one, method="mean")[name].min()) for name in ("x",)) > 700
 
 
-@pytest.mark.filterwarnings("ignore:There w")
-def test_max_time_keeps_a_multiple_of_a_hundred():
-    result = pg.sample(50_000_000, tune=100, chains=2, cores=2, max_time=0.5, model=model(), **QUIET)
+@with_each_step
+@pytest.mark.filterwarnings("ignore:There w", "ignore:R-hat", "ignore:Of these draws")
+def test_max_time_keeps_a_multiple_of_a_hundred(step):
+    result = pg.sample(
+        50_000_000, tune=100, chains=2, cores=2, max_time=0.5, model=model(), step=step, **QUIET
+    )
     draws = result.posterior.sizes["draw"]
     assert draws % 100 == 0 and 0 < draws < 50_000_000 and result.posterior.attrs["ended_by"] == "max_time"
     short = pg.sample(
-        draws // 100 * 100 if draws < 5000 else 5000, tune=100, chains=2, model=model(), **QUIET
+        draws // 100 * 100 if draws < 5000 else 5000, tune=100, chains=2, model=model(), step=step, **QUIET
     )
     n = short.posterior.sizes["draw"]
     np.testing.assert_array_equal(short.posterior["x"].values, result.posterior["x"].values[:, :n])
 
 
-@pytest.mark.filterwarnings("ignore:There w")
-def test_a_callback_sees_each_draw_once():
+@with_each_step
+@pytest.mark.filterwarnings("ignore:There w", "ignore:R-hat", "ignore:Of these draws")
+def test_a_callback_sees_each_draw_once(step):
     seen = []
 
     def callback(trace, draw):
@@ -185,7 +158,7 @@ def test_a_callback_sees_each_draw_once():
             )
         )
 
-    settings = {"tune": 30, "chains": 2, "model": model(), **QUIET}
+    settings = {"tune": 30, "chains": 2, "model": model(), "step": step, **QUIET}
     result = pg.sample(40, callback=callback, **settings)
     same(result, pg.sample(40, **settings))
     assert len(seen) == 2 * 70 and sum(last for *_, last in seen) == 2

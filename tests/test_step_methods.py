@@ -318,7 +318,65 @@ def test_a_slice_without_an_end():
             pm.sample(10, tune=10, step=pm.Slice(iter_limit=50), progressbar=False)
 
 
-def test_runs_with_step_methods_are_not_stored(tmp_path):
+# ---------------------------------------------------------------------------------- stored and resumed
+
+
+def chosen_by_itself():
+    """A number that cannot be summed out: moved by Metropolis, beside trajectories."""
     model, *_ = number_and_probability()
-    with model, pytest.raises(NotImplementedError, match="store and resume are for steps with gradients"):
-        pm.sample(10, store=tmp_path / "run", progressbar=False)
+    return model, None
+
+
+def summed_out_beside_a_method():
+    with pm.Model() as model:
+        z = pm.Bernoulli("z", 0.3)
+        x = pm.Normal("x", z, 1.0)
+        pm.Normal("w", x, 1.0)
+    return model, [pm.Slice([x], w=np.int64(2), iter_limit=np.int64(1000)), pm.NUTS()]
+
+
+def not_summed_out_for_it_has_a_method():
+    with pm.Model() as model:
+        z, b = pm.Bernoulli("z", 0.3), pm.Bernoulli("b", 0.2)
+        pm.Normal("x", z + b, 1.0)
+    return model, [pm.BinaryGibbsMetropolis([z])]
+
+
+def without_a_gradient():
+    @as_op([dscalar], [dscalar])
+    def plain(x):
+        return -0.5 * np.asarray(x) ** 2
+
+    with pm.Model() as model:
+        x = pm.Flat("x")
+        pm.Normal("z", 0, 1)
+        pm.Potential("density", plain(x))
+    return model, None
+
+
+@pytest.mark.filterwarnings("ignore:There w", "ignore:Of these draws", "ignore:R-hat", "ignore:E-BFMI")
+@pytest.mark.parametrize(
+    "make",
+    [
+        chosen_by_itself,
+        summed_out_beside_a_method,
+        not_summed_out_for_it_has_a_method,
+        without_a_gradient,
+    ],
+)
+def test_a_stored_run_knows_its_steps(make, tmp_path):
+    """Resuming needs the model alone, and goes on with the steps that there were; how runs end is in
+    test_interruptions.py."""
+    model, step = make()
+    settings = {"tune": 150, "chains": np.int64(2), "random_seed": 3, "progressbar": False}
+    plain = pm.sample(300, step=step, model=model, **settings)
+    pm.sample(300, step=step, model=model, store=tmp_path / "run", **settings)
+    (tmp_path / "run" / "chain_1" / "state.json").unlink()  # as if that chain had never drawn
+    resumed = pm.sample(resume=tmp_path / "run", model=model, progressbar=False)
+    assert set(resumed.posterior.data_vars) == set(plain.posterior.data_vars)
+    for name in plain.posterior.data_vars:
+        np.testing.assert_array_equal(values(resumed, name), values(plain, name))
+    of_methods = {name for name in plain.posterior.attrs if name.startswith("acceptance of")}
+    assert of_methods and all(
+        resumed.posterior.attrs[name] == plain.posterior.attrs[name] for name in of_methods
+    )

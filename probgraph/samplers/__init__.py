@@ -8,6 +8,7 @@ Python); the result is a `Trace`.
 from probgraph.samplers.chains import prepare, sample_chains
 from probgraph.samplers.density import STOP_SAMPLING, LogDensity
 from probgraph.samplers.initial import StartError, jittered_starts
+from probgraph.samplers.interruption import putting_together
 from probgraph.samplers.moves import Moves
 from probgraph.samplers.nuts import Path
 from probgraph.samplers.particle_moves import RandomWalks, Trajectories
@@ -33,6 +34,7 @@ __all__ = [
     "jittered_starts",
     "joined_traces",
     "prepare",
+    "putting_together",
     "sample_chains",
     "seed_sequence",
     "tempered",

@@ -22,7 +22,7 @@ from probgraph.engine.toolchain import NoCompilerError
 from probgraph.progress import ChainStatus, Progress
 from probgraph.samplers.compiled_nuts import CompiledNuts, compile_kernel
 from probgraph.samplers.density import LogDensity
-from probgraph.samplers.interruption import terminated_as_interrupted
+from probgraph.samplers.interruption import putting_together, terminated_as_interrupted
 from probgraph.samplers.memory import warn_of_memory
 from probgraph.samplers.metric import identity
 from probgraph.samplers.moves import Moves
@@ -81,7 +81,7 @@ def sample_chains(
     ``cores`` chains run at a time
     (as many as there are processors by default). The same seed gives the same draws, whatever ``cores`` and
     ``progressbar`` are. Ctrl-C or SIGTERM ends the run and returns what was drawn so far, marked
-    ``interrupted``; a second one does not wait for the trajectories at hand, a third gives up the draws. ``watch`` is
+    ``interrupted``; a second one does not wait for the trajectories and moves at hand, a third gives up the draws. ``watch`` is
     shown the chains while they run, and may end them; with ``resume``, a stored run, chains go on where it ended.
     ``first_chain`` is the number of the first, where others run elsewhere. Without a C compiler the transitions run in Python, slowly, and a warning says so;
     the draws are the same to rounding.
@@ -127,10 +127,15 @@ def sample_chains(
     watch = watch if watch is not None else Watch()
     with terminated_as_interrupted():
         interrupted = _run(chains, cores or _processors(), stop, progress, watch)
-    for chain in chains:
-        if chain.error is not None:
-            raise chain.error
-    return _collect(chains, first_chain, interrupted, watch, discard_tuned, time.perf_counter() - began)
+    with putting_together():
+        if interrupted or watch.reason is not None:
+            watch.keep(chains)
+        if progress is not None:
+            progress.close([chain.status() for chain in chains])
+        for chain in chains:
+            if chain.error is not None:
+                raise chain.error
+        return _collect(chains, first_chain, interrupted, watch, discard_tuned, time.perf_counter() - began)
 
 
 def kernel_of_chains() -> type[Nuts]:
@@ -169,6 +174,7 @@ class _Chain:
         self.tuning = Tuning(snapshot.step_size, snapshot.metric, ctypes.c_int64(len(self.tuning_draws)))
         self.nuts.move_to(draws[-1])
         self.nuts.set_metric(snapshot.metric)
+        self.nuts.go_on_with_moves(snapshot.moves, draws)
         self.nuts.bit_generator.state = snapshot.random_state
 
     def run(self) -> None:
@@ -199,9 +205,17 @@ class _Chain:
                 0  # first forgotten, then added: one who looks in between counts nothing twice
             )
             self.finished += done
-            state = self.nuts.bit_generator.state
-            self.snapshot = Snapshot(self.finished, self.tuning.step_size, self.tuning.metric, state)
-            if rows.start + done < min(rows.stop, len(self.draws)):
+            ended = rows.start + done < min(rows.stop, len(self.draws))
+            # What was given up inside a draw has used random numbers: the state before is what goes on exactly.
+            if not (ended and self.nuts.stop.value == AT_ONCE):
+                self.snapshot = Snapshot(
+                    self.finished,
+                    self.tuning.step_size,
+                    self.tuning.metric,
+                    self.nuts.bit_generator.state,
+                    self.nuts.moves_state(),
+                )
+            if ended:
                 return
 
     @property
@@ -278,10 +292,6 @@ def _run(
     except BaseException:  # a third Ctrl-C, where a density does not even return
         stop.value = AT_ONCE
         raise
-    if interrupted or watch.reason is not None:
-        watch.keep(chains)
-    if progress is not None:
-        progress.close([chain.status() for chain in chains])
     return interrupted
 
 

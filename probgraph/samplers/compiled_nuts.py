@@ -12,7 +12,7 @@ from probgraph.engine import toolchain
 from probgraph.samplers.adaptation import LATELY
 from probgraph.samplers.density import STOP_SAMPLING, raise_error_of
 from probgraph.samplers.metric import Metric
-from probgraph.samplers.moves import Sweeps
+from probgraph.samplers.moves import MovesState, Sweeps
 from probgraph.samplers.nuts import MAX_HALVINGS, Advance, Nuts, WarmUp
 
 
@@ -73,7 +73,9 @@ class CompiledNuts(Nuts):
             library.nuts_set_path(self._memory, self.path.length, self.path.jitter, self.path.max_steps)
         self._sweeps = None
         if self.moves:
-            self._sweeps = Sweeps(self.moves, self.density, self.data, self.bit_generator, q, self.room)
+            self._sweeps = Sweeps(
+                self.moves, self.density, self.data, self.bit_generator, q, self.room, self._stop
+            )
             alone = self.free is not None and not len(self.free)
             library.nuts_set_between(self._memory, self._sweeps.function, self._sweeps.memory, alone)
         return logp.value if code == 0 else -np.inf
@@ -81,6 +83,13 @@ class CompiledNuts(Nuts):
     def end_tuning(self) -> None:
         if self._sweeps is not None:
             self._sweeps.end_tuning()
+
+    def moves_state(self) -> MovesState:
+        return MovesState() if self._sweeps is None else self._sweeps.state()
+
+    def go_on_with_moves(self, state: MovesState, draws: np.ndarray) -> None:
+        if self._sweeps is not None:
+            self._sweeps.go_on(state, draws)
 
     def acceptance(self) -> dict[str, float]:
         return {} if self._sweeps is None else self._sweeps.acceptance()

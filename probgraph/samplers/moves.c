@@ -53,6 +53,7 @@ typedef struct {
     bit_generator *random;
     block *block;
     double *trial, *grad;
+    const volatile int32_t *stop; /* above 1: give up the sweep at hand */
     int64_t tuning, failed; /* the number of the block that failed, from 1 on */
 } moves;
 
@@ -79,6 +80,7 @@ static double proposed(moves *m, const block *b) {
 
 /* The log density at m->trial, minus infinity where there is none. Returns STOP_SAMPLING or 0. */
 static int evaluate(moves *m, double *logp) {
+    if (*m->stop > 1) return STOP_SAMPLING;
     const int code = m->density(m->trial, m->grad, logp, m->data);
     if (code == STOP_SAMPLING) return code;
     if (code != 0 || isnan(*logp)) *logp = -INFINITY;

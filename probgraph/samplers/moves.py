@@ -48,6 +48,16 @@ class Moves:
     name: str = field(default="", compare=False)
 
 
+@dataclass(frozen=True, eq=False)
+class MovesState:
+    """What the step methods of a chain go on with: ``learned`` in the warm-up, arrays by name, which change no more; and how
+    many proposals each accepted and made since. What moves along differences remember is, since then, the draws themselves.
+    """
+
+    learned: dict[str, np.ndarray] = field(default_factory=dict)
+    counts: tuple[tuple[int, int], ...] = ()
+
+
 class _Block(ctypes.Structure):
     """The struct `block` of moves.c."""
 
@@ -87,6 +97,7 @@ class _Moves(ctypes.Structure):
         ("block", ctypes.c_void_p),
         ("trial", ctypes.c_void_p),
         ("grad", ctypes.c_void_p),
+        ("stop", ctypes.c_void_p),
         ("tuning", ctypes.c_int64),
         ("failed", ctypes.c_int64),
     )
@@ -117,11 +128,15 @@ class Sweeps:
         bit_generator: np.random.BitGenerator,
         start: np.ndarray,
         draws: int,
+        stop: int,
     ) -> None:
         self.moves = list(moves)
+        self.learned: dict[str, np.ndarray] = {}
         self._start, self._random = start, np.random.Generator(bit_generator)
         self._alive: list[np.ndarray] = []
-        self._blocks = (_Block * len(self.moves))(*(self._block(m, draws) for m in self.moves))
+        self._scales = [np.array(m.scales, dtype=np.float64) for m in self.moves]
+        self._pasts = [self._past(m, draws) for m in self.moves]
+        self._blocks = (_Block * len(self.moves))(*map(self._block, self.moves, self._scales, self._pasts))
         self._struct = _Moves(
             dim=density.dim,
             blocks=len(self.moves),
@@ -131,6 +146,7 @@ class Sweeps:
             block=ctypes.addressof(self._blocks),
             trial=self._array(np.zeros(density.dim)),
             grad=self._array(np.zeros(density.dim)),
+            stop=stop,
             tuning=1,
         )
         self.memory = ctypes.addressof(self._struct)
@@ -140,17 +156,23 @@ class Sweeps:
         self._alive.append(array)
         return array.ctypes.data
 
-    def _block(self, m: Moves, draws: int) -> _Block:
+    def _past(self, m: Moves, draws: int) -> np.ndarray | None:
+        """What moves along differences remember, with room for what comes; None for others."""
+        if m.kind != "differences":
+            return None
         count = len(m.places)
-        history, known = None, PAST * count
-        if m.kind == "differences":
-            history = np.zeros((known + draws, count))
-            history[:known] = self._start[list(m.places)] + self._random.normal(size=(known, count))
+        known = PAST * count
+        past = np.zeros((known + draws, count))
+        past[:known] = self._start[list(m.places)] + self._random.normal(size=(known, count))
+        return past
+
+    def _block(self, m: Moves, scales: np.ndarray, past: np.ndarray | None) -> _Block:
+        count = len(m.places)
         return _Block(
             kind=KINDS.index(m.kind),
             count=count,
             places=self._array(np.array(m.places, dtype=np.int64)),
-            scales=self._array(np.array(m.scales, dtype=np.float64)),
+            scales=scales.ctypes.data,
             categories=self._array(np.array(m.categories or (0,) * count, dtype=np.int64)),
             proposal=PROPOSALS.index(m.proposal),
             whole=m.whole,
@@ -158,9 +180,9 @@ class Sweeps:
             tune_interval=m.tune_interval,
             probability=m.probability,
             noise=m.noise,
-            history=None if history is None else self._array(history),
-            remembered=0 if history is None else known,
-            room=0 if history is None else len(history),
+            history=None if past is None else past.ctypes.data,
+            remembered=0 if past is None else PAST * count,
+            room=0 if past is None else len(past),
             limit=m.limit,
             accepted=self._array(np.zeros(count, dtype=np.int64)),
             weights=self._array(np.zeros(max(m.categories, default=1))),
@@ -169,12 +191,29 @@ class Sweeps:
     def end_tuning(self) -> None:
         """From now on scales stay as they are."""
         self._struct.tuning = 0
-        for block, m in zip(self._blocks, self.moves, strict=True):
-            if m.kind == "differences":
+        for k, (block, scales, past) in enumerate(zip(self._blocks, self._scales, self._pasts, strict=True)):
+            self.learned[f"scales_{k}"] = scales.copy()
+            if past is not None:
                 kept = int(np.ceil(block.remembered * KEPT_OF_TUNING))
-                history = next(a for a in self._alive if a.ctypes.data == block.history)
-                history[:kept] = history[block.remembered - kept : block.remembered].copy()
+                self.learned[f"past_{k}"] = past[block.remembered - kept : block.remembered].copy()
+                past[:kept] = self.learned[f"past_{k}"]
                 block.remembered = kept
+
+    def state(self) -> MovesState:
+        """What they go on with after the draws so far, once the warm-up has ended."""
+        return MovesState(self.learned, tuple((b.all_accepted, b.all_tried) for b in self._blocks))
+
+    def go_on(self, state: MovesState, draws: np.ndarray) -> None:
+        """Take them up after these draws (n, dim)."""
+        self._struct.tuning = 0
+        self.learned = state.learned
+        for k, (block, scales, past) in enumerate(zip(self._blocks, self._scales, self._pasts, strict=True)):
+            scales[:] = state.learned[f"scales_{k}"]
+            block.all_accepted, block.all_tried = state.counts[k]
+            if past is not None:
+                known = np.concatenate([state.learned[f"past_{k}"], draws[:, list(self.moves[k].places)]])
+                past[: len(known)] = known
+                block.remembered = len(known)
 
     @property
     def failure(self) -> str | None:

@@ -17,7 +17,7 @@ import numpy as np
 from probgraph.samplers.adaptation import DualAveraging
 from probgraph.samplers.density import LogDensity
 from probgraph.samplers.metric import Metric, identity
-from probgraph.samplers.moves import Moves, free_places
+from probgraph.samplers.moves import Moves, MovesState, free_places
 
 FINISH, AT_ONCE = 1, 2
 """Values of the stop flag: end after the transition at hand, or inside it."""
@@ -162,6 +162,13 @@ class Nuts(ABC):
 
     def end_tuning(self) -> None:  # noqa: B027  most chains have nothing to do then
         """From now on step methods keep their scales."""
+
+    def moves_state(self) -> MovesState:
+        """What step methods go on with after the draws so far."""
+        return MovesState()
+
+    def go_on_with_moves(self, state: MovesState, draws: np.ndarray) -> None:  # noqa: B027  as above
+        """Take step methods up after these draws (n, dim)."""
 
     def acceptance(self) -> dict[str, float]:
         """Of each step method the part of its proposals that was accepted after the warm-up."""

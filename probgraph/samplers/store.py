@@ -9,23 +9,25 @@ the same.
     run/chain_0/draws.bin         rows of dim doubles
     run/chain_0/statistics.bin    rows of nuts.STATISTICS
     run/chain_0/metric.npz        the metric of the draws
-    run/chain_0/state.json        how many rows count, the step size, the random numbers' state
+    run/chain_0/moves.npz         what step methods learned in the warm-up
+    run/chain_0/state.json        how many rows count, the step size, the random numbers' state, what step methods accepted
 """
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from probgraph.samplers.metric import Metric
+from probgraph.samplers.moves import MovesState
 from probgraph.samplers.nuts import STATISTICS
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +38,7 @@ class Snapshot:
     step_size: float
     metric: Metric
     random_state: dict[str, Any]
+    moves: MovesState = field(default_factory=MovesState)
 
 
 class Store:
@@ -93,7 +96,9 @@ class Store:
             rows.append(np.fromfile(folder / name, dtype))
         with np.load(folder / "metric.npz") as arrays:
             metric = Metric(**arrays)
-        snapshot = Snapshot(done, state["step_size"], metric, state["random_state"])
+        with np.load(folder / "moves.npz") as arrays:
+            moves = MovesState(dict(arrays), tuple((accepted, tried) for accepted, tried in state["moves"]))
+        snapshot = Snapshot(done, state["step_size"], metric, state["random_state"], moves)
         return rows[0].reshape(done, dim), rows[1], snapshot
 
     def append(self, number: int, draws: np.ndarray, statistics: np.ndarray, snapshot: Snapshot) -> None:
@@ -104,10 +109,17 @@ class Store:
         if not written:
             arrays = {name: value for name, value in vars(snapshot.metric).items() if value is not None}
             np.savez(folder / "metric.npz", **arrays)
+            np.savez(folder / "moves.npz", **snapshot.moves.learned)
         for name, rows in (("draws.bin", draws), ("statistics.bin", statistics)):
             with open(folder / name, "ab") as file:
                 file.write(np.ascontiguousarray(rows[written:done]).tobytes())
-        state = {"done": done, "step_size": snapshot.step_size, "random_state": snapshot.random_state}
+                _to_disk(file)
+        state = {
+            "done": done,
+            "step_size": snapshot.step_size,
+            "random_state": snapshot.random_state,
+            "moves": snapshot.moves.counts,
+        }
         _replace(folder / "state.json", state)
         self.written[number] = done
 
@@ -117,5 +129,14 @@ class Store:
 
 def _replace(path: Path, content: dict[str, Any]) -> None:
     temporary = path.with_suffix(".new")
-    temporary.write_text(json.dumps(content), encoding="utf-8")
+    numbers_of_numpy = np.generic.item
+    with open(temporary, "w", encoding="utf-8") as file:
+        json.dump(content, file, default=numbers_of_numpy)
+        _to_disk(file)
     os.replace(temporary, path)
+
+
+def _to_disk(file: IO[Any]) -> None:
+    """All the way: what is named later must be there after a power cut too."""
+    file.flush()
+    os.fsync(file.fileno())

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from densities import compiled, compiled_normal, flat, funnel, normal
 
-from probgraph.samplers import LogDensity, chains, sample_chains
-from probgraph.samplers.nuts import STATISTICS
+from probgraph.samplers import LogDensity, Moves, Store, Watch, chains, sample_chains
+from probgraph.samplers.nuts import AT_ONCE, STATISTICS
 from probgraph.samplers.python_nuts import PythonNuts
 
 
@@ -368,6 +368,16 @@ def test_compiled_run_is_interrupted_at_once():
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
 def test_second_interrupt_gives_up_the_trajectory_at_hand(either_kernel):
+    give_up(dim=1)  # which would have 1023 steps, ten seconds
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
+def test_second_interrupt_gives_up_the_moves_at_hand():
+    give_up(dim=1000, moves=[Moves("metropolis", tuple(range(1000)), (1.0,) * 1000)])
+
+
+def give_up(dim, **options):
+    """Two interruptions inside a draw that takes ten seconds."""
     calls, heard, sent_again = 0, [], False
 
     def ctrl_c(*_):
@@ -383,17 +393,49 @@ def test_second_interrupt_gives_up_the_trajectory_at_hand(either_kernel):
             sent_again = again
             os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.01)
-        return 0.0, np.zeros(1)  # flat: the trajectory at hand would have 1023 steps, ten seconds
+        return 0.0, np.zeros(dim)
 
     threads = threading.active_count()
     usual = signal.signal(signal.SIGINT, ctrl_c)
     try:
-        trace = sample_chains(LogDensity.from_python(density, 1), np.zeros((1, 1)), tune=0, random_seed=1)
+        plain = LogDensity.from_python(density, dim)
+        trace = sample_chains(plain, np.zeros((1, dim)), tune=0, random_seed=1, **options)
     finally:
         signal.signal(signal.SIGINT, usual)
-    assert len(heard) == 2 and trace.interrupted and trace.draws.shape == (1, 0, 1)
-    wait_until(lambda: threading.active_count() <= threads, "the chain ends inside its trajectory")
-    assert calls < 1000
+    assert len(heard) == 2 and trace.interrupted and trace.draws.shape == (1, 0, dim)
+    wait_until(lambda: threading.active_count() <= threads, "the chain ends inside its draw")
+    assert calls < 900
+
+
+MOVES = {"trajectories": [], "moves": [Moves("slice", (1,), (1.0,), name="Slice")]}
+
+
+@pytest.mark.parametrize("moves", MOVES.values(), ids=MOVES)
+def test_given_up_inside_a_draw_it_goes_on_exactly(moves, tmp_path, monkeypatch):
+    """What was given up has used random numbers, which must not be missing from what is resumed."""
+    calls, chain = 0, []
+
+    def density(q):
+        nonlocal calls
+        calls += 1
+        if calls == 2000:
+            chain[0].nuts.stop.value = AT_ONCE
+        return -0.5 * q @ q, -q
+
+    class Chain(chains._Chain):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            chain.append(self)
+
+    monkeypatch.setattr(chains, "_Chain", Chain)
+    settings = {"draws": 5000, "tune": 50, "random_seed": 1, "progressbar": False, "moves": moves}
+    normal, start = LogDensity.from_python(density, 2), np.zeros((1, 2))
+    store = Store.create(tmp_path / "run", {}, start)
+    sample_chains(normal, start, watch=Watch(store), **settings)
+    stored = Store.open(tmp_path / "run").chain(0)[2].done
+    assert 0 < stored == chain[0].finished // 100 * 100 < chain[0].finished < 5000
+    resumed = sample_chains(normal, start, resume=Store.open(tmp_path / "run"), **settings)
+    np.testing.assert_array_equal(resumed.draws, sample_chains(normal, start, **settings).draws)
 
 
 def test_speed():
