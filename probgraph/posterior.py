@@ -63,6 +63,11 @@ class Results:
             groups["log_likelihood"] = dict(values[first:second])
         return groups
 
+    def bytes_of_draw(self, q: np.ndarray) -> int:
+        """How much is kept of one draw, as that at q (dim,)."""
+        groups = self.arrays(q[None, None])
+        return sum(array.nbytes for group in groups.values() for array in group.values())
+
     def _in_chunks(self, q: np.ndarray) -> list[np.ndarray]:
         """The rows' values, some thousands of rows at a time: what is stored as float32 is never all float64 at once."""
         # A multiple of what vector instructions take at a time, so that chunks change no digit.

@@ -6,6 +6,7 @@ thread, never by the work, which it cannot slow down or change.
 
 from __future__ import annotations
 
+import contextlib
 import html
 import os
 import shutil
@@ -91,6 +92,15 @@ class Progress:
         except (OSError, ValueError):
             self.due = float("inf")  # a closed stream must not end the run
 
+    def say(self, line: str) -> None:
+        """A line that stays, before those that are renewed."""
+        if self.notebook is not None:
+            self.notebook.display({"text/plain": line}, raw=True)
+            return
+        with contextlib.suppress(OSError, ValueError):  # as above
+            self.stream.write(line + "\n")
+            self.stream.flush()
+
     def _show_in_notebook(self, lines: Sequence[str]) -> None:
         content = {"text/html": f"<pre>{html.escape(chr(10).join(lines))}</pre>", "text/plain": lines[-1]}
         if self.shown_in_notebook is None:
@@ -126,9 +136,9 @@ class Bar:
             left = (
                 "done"
                 if done >= self.total
-                else f"about {_duration(seconds * (self.total - done) / done)} left"
+                else f"about {duration(seconds * (self.total - done) / done)} left"
             )
-            self.progress.write([f"{self.what}: {done:,} of {self.total:,} in {_duration(seconds)}, {left}"])
+            self.progress.write([f"{self.what}: {done:,} of {self.total:,} in {duration(seconds)}, {left}"])
 
 
 def describe(chains: Sequence[ChainStatus], seconds: float) -> list[str]:
@@ -136,9 +146,9 @@ def describe(chains: Sequence[ChainStatus], seconds: float) -> list[str]:
     lines = [f"chain {i}: {_chain(chain)}" for i, chain in enumerate(chains)]
     done, total = sum(c.done for c in chains), sum(c.total for c in chains)
     divergences = sum(c.divergences for c in chains)
-    left = f"about {_duration(seconds * (total - done) / done)} left" if done else "starting"
+    left = f"about {duration(seconds * (total - done) / done)} left" if done else "starting"
     lines.append(
-        f"sampling: {done:,} of {total:,} draws in {_duration(seconds)}, "
+        f"sampling: {done:,} of {total:,} draws in {duration(seconds)}, "
         + (f"{counted(divergences, 'divergence')}, " if divergences else "")
         + (left if done < total else "done")
     )
@@ -168,7 +178,12 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time in words.
+
+    >>> duration(12.3), duration(3000), duration(9000)
+    ('12 s', '50 min', '2 h 30 min')
+    """
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

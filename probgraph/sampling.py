@@ -42,6 +42,7 @@ from probgraph.samplers import (
     seed_sequence,
     thinned,
     warn_if_no_compiler,
+    warn_of_memory,
 )
 
 DTYPES = ("float64", "float32")
@@ -264,6 +265,8 @@ def sample(
         starts = stored.starts
     else:
         starts = _starts(model, compiled, chains, run.seed, initvals, init, jitter_max_retries)
+    of_results = compiled.results.bytes_of_draw(starts[0]) * len(starts) * -(-run.draws // thin)
+    warn_of_memory(compiled.layout.dim, len(starts), run.draws, run.tune, of_results)
     watch = watch_of(stored, callback, target_ess, max_time, compiled.layout)
     if store is not None:
         watch.store = new_store(store, run, compiled.density, compiled.layout, starts)

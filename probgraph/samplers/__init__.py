@@ -9,6 +9,7 @@ from probgraph.samplers.chains import prepare, sample_chains
 from probgraph.samplers.density import STOP_SAMPLING, LogDensity
 from probgraph.samplers.initial import StartError, jittered_starts
 from probgraph.samplers.interruption import putting_together
+from probgraph.samplers.memory import warn_of_memory
 from probgraph.samplers.moves import Moves
 from probgraph.samplers.nuts import Path
 from probgraph.samplers.particle_moves import RandomWalks, Trajectories
@@ -40,5 +41,6 @@ __all__ = [
     "tempered",
     "thinned",
     "warn_if_no_compiler",
+    "warn_of_memory",
     "warn_without_compiler",
 ]

@@ -22,8 +22,8 @@ from probgraph.engine.toolchain import NoCompilerError
 from probgraph.progress import ChainStatus, Progress
 from probgraph.samplers.compiled_nuts import CompiledNuts, compile_kernel
 from probgraph.samplers.density import LogDensity
+from probgraph.samplers.forecast import evaluations_of_draw, forecast, seconds_of
 from probgraph.samplers.interruption import putting_together, terminated_as_interrupted
-from probgraph.samplers.memory import warn_of_memory
 from probgraph.samplers.metric import identity
 from probgraph.samplers.moves import Moves
 from probgraph.samplers.nuts import AT_ONCE, FINISH, STATISTICS, Nuts, Path
@@ -94,12 +94,12 @@ def sample_chains(
     starts = np.ascontiguousarray(initial, dtype=np.float64)
     _check(density, starts, draws, tune, cores, step_jitter, max_error)
     targets = Targets(target_accept, metric)
-    warn_of_memory(density.dim, len(starts), draws, tune)
     began = time.perf_counter()
     count = len(starts)
     generators = chain_generators(random_seed, count, "draws", first_chain)
     kernel = kernel_of_chains()
     stop = ctypes.c_int32(0)
+    whole = np.empty((count, draws, density.dim))
     chains = []
     for number in range(count):
         try:
@@ -117,16 +117,22 @@ def sample_chains(
             )
         except ValueError as error:
             raise ValueError(f"chain {first_chain + number}: {error}") from error
-        chains.append(_Chain(nuts, draws, tune, targets))
+        chains.append(_Chain(nuts, whole[number], tune, targets))
         if watch is not None and watch.store is not None:
             chains[-1].block = STORED_AT_ONCE
         if resume is not None and (found := resume.chain(number)) is not None:
             chains[-1].go_on(*found)
 
+    cores = min(cores or _processors(), count)
     progress = Progress() if progressbar else None
+    if progress is not None:
+        left = sum(status.total - status.done for status in (chain.status() for chain in chains))
+        a_draw = evaluations_of_draw(density.dim, path, moves)
+        if (said := forecast(seconds_of(density, starts[0]), a_draw, left, cores)) is not None:
+            progress.say(said)
     watch = watch if watch is not None else Watch()
     with terminated_as_interrupted():
-        interrupted = _run(chains, cores or _processors(), stop, progress, watch)
+        interrupted = _run(chains, cores, stop, progress, watch)
     with putting_together():
         if interrupted or watch.reason is not None:
             watch.keep(chains)
@@ -135,7 +141,9 @@ def sample_chains(
         for chain in chains:
             if chain.error is not None:
                 raise chain.error
-        return _collect(chains, first_chain, interrupted, watch, discard_tuned, time.perf_counter() - began)
+        return _collect(
+            chains, whole, first_chain, interrupted, watch, discard_tuned, time.perf_counter() - began
+        )
 
 
 def kernel_of_chains() -> type[Nuts]:
@@ -151,17 +159,17 @@ def kernel_of_chains() -> type[Nuts]:
 class _Chain:
     """One chain's work, and the arrays that it fills; watched from the main thread."""
 
-    def __init__(self, nuts: Nuts, draws: int, tune: int, targets: Targets):
+    def __init__(self, nuts: Nuts, draws: np.ndarray, tune: int, targets: Targets):
         self.nuts = nuts
         self.targets = targets
         self.tuning = Tuning(1.0, identity(nuts.dim))
         self.tuning_draws = np.empty((tune, nuts.dim))
         self.tuning_statistics = np.zeros(tune, STATISTICS)
-        self.draws = np.empty((draws, nuts.dim))
-        self.statistics = np.zeros(draws, STATISTICS)
+        self.draws = draws
+        self.statistics = np.zeros(len(draws), STATISTICS)
         self.seconds_tuning = self.seconds_sampling = 0.0
         self.error: BaseException | None = None
-        self.block = max(draws, 1)
+        self.block = max(len(draws), 1)
         self.began: float | None = None
         self.ended: float | None = None
         self.finished = 0
@@ -255,7 +263,7 @@ def _run(
             chain.run()
         finished.set()
 
-    ends = [threading.Event() for _ in range(min(cores, len(chains)))]
+    ends = [threading.Event() for _ in range(cores)]
     # Daemons, so that a density which never returns cannot keep the program from ending.
     threads = [threading.Thread(target=work, args=(finished,), daemon=True) for finished in ends]
 
@@ -311,17 +319,26 @@ def _wait(
 
 
 def _collect(
-    chains: list[_Chain], first: int, interrupted: bool, watch: Watch, discard_tuned: bool, seconds: float
+    chains: list[_Chain],
+    whole: np.ndarray,
+    first: int,
+    interrupted: bool,
+    watch: Watch,
+    discard_tuned: bool,
+    seconds: float,
 ) -> Trace:
+    """What is kept of the ``whole`` (chains, draws, dim) that the chains draw into, and all that goes with it."""
     kept, length = list(range(len(chains))), len(chains[0].draws)
     if watch.length is not None:
         length = watch.length
     elif interrupted or watch.reason is not None:
         kept, length = largest_rectangle([chain.drawn for chain in chains])
     here = [chains[number] for number in kept]
+    complete = len(kept) == len(chains) and length == whole.shape[1]
     tuned = min(chain.tuning.done for chain in here)
     return Trace(
-        draws=np.stack([chain.draws[:length] for chain in here]),
+        # Those of a complete run as they are: a copy would need as much memory again.
+        draws=whole if complete else np.ascontiguousarray(whole[kept, :length]),
         stats=_by_name([chain.statistics[:length] for chain in here]),
         step_size=np.array([chain.tuning.step_size for chain in here]),
         metric=tuple(chain.tuning.metric for chain in here),

@@ -343,7 +343,7 @@ def test_compiled_run_is_interrupted_at_once():
             os.kill(os.getpid(), signal.SIGINT)
 
         threading.Thread(target=press_ctrl_c, daemon=True).start()
-        trace = sample_chains(density, np.zeros((2, 20)), draws=5_000_000, tune=100, cores=2)
+        trace = sample_chains(density, np.zeros((2, 20)), draws=5_000_000, tune=100, cores=2, progressbar=False)
         calls = [count[0] for count in Calls.all]
         time.sleep(0.3)
         assert calls == [count[0] for count in Calls.all], "a chain goes on"

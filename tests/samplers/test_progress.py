@@ -1,11 +1,18 @@
 """What a run says while it lasts."""
 
 import io
+import re
+import time
+import warnings
 
+import numpy as np
 import pytest
 
+import probgraph as pg
 from probgraph import progress
 from probgraph.progress import ChainStatus, Progress, counted, describe
+from probgraph.samplers import LogDensity, Moves, Path, Watch, memory, sample_chains
+from probgraph.samplers.forecast import evaluations_of_draw
 from probgraph.samplers.memory import bytes_needed, warn_of_memory
 
 
@@ -86,8 +93,8 @@ class Notebook:
     def __init__(self):
         self.shown, self.updates = [], []
 
-    def display(self, content, *, raw, display_id):
-        assert raw and display_id is True
+    def display(self, content, *, raw, display_id=False):
+        assert raw
         self.shown.append(content)
         return self
 
@@ -112,6 +119,8 @@ def test_a_notebook_gets_one_block_that_renews_itself(monkeypatch, capsys):
         and "step 0.25" in block
         and "50" in notebook.updates[0]["text/plain"]
     )
+    bar.say("It takes long")
+    assert notebook.shown[1] == {"text/plain": "It takes long"}
     assert capsys.readouterr() == ("", "")
 
 
@@ -125,6 +134,74 @@ def test_much_memory_is_said_before(recwarn):
     needed = bytes_needed(100_000, 4, 1000, 500)
     assert 4 * 2000 * 100_000 * 8 < needed < 1.01 * 4 * 2000 * 100_000 * 8
     with pytest.warns(
-        UserWarning, match=r"4 chains of 500 \+ 1,000 draws of 100,000 numbers take 6\.4 GB, of 8\.0 GB"
+        UserWarning,
+        match=r"4 chains of 500 \+ 1,000 draws of 100,000 numbers take 6\.4 GB, and their results 1\.5 GB more, of"
+        r" 8\.0 GB that there are\. Ask for .*draws= or chains=; .* thin=, var_names= and dtype='float32'",
     ):
-        warn_of_memory(100_000, 4, 1000, 500, available=8 * 10**9)
+        warn_of_memory(100_000, 4, 1000, 500, 1_500_000_000, available=8 * 10**9)
+
+
+def test_a_container_has_what_it_may_have(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "LIMIT_OF_GROUP", tmp_path / "memory.max")
+    machine = memory._available()
+    for said, expected in (("123456\n", 123456), ("max\n", machine), (f"{10 * machine}\n", machine)):
+        (tmp_path / "memory.max").write_text(said)
+        assert memory._available() == expected
+
+
+def test_memory_counts_what_is_computed_from_draws(monkeypatch):
+    """A thousand log likelihoods of each draw, of two numbers; the options that are named make it less."""
+    monkeypatch.setattr(memory, "_available", lambda: 2_000_000)
+    with pg.Model() as model:
+        x = pg.Normal("x", 0, 1)
+        pg.Normal("y", x, 1, observed=np.zeros(1000))
+        pg.Deterministic("z", x + np.zeros(200))
+
+    def said(**options):
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            pg.sample(400, tune=100, chains=1, model=model, progressbar=False, **options)
+        return any("take 0.0 GB, and their results" in str(w.message) for w in found)
+
+    likelihood = {"idata_kwargs": {"log_likelihood": True}}
+    assert said(**likelihood) and not said(thin=10, **likelihood) and not said()
+    monkeypatch.setattr(memory, "_available", lambda: 1_000_000)
+    assert said() and not said(dtype="float32") and not said(var_names=["x"])
+
+
+def test_a_long_run_is_said_before_its_first_draw(capsys):
+    """Of a gradient that takes 5 ms, before anything else; nothing of short runs, and of those that are to be silent."""
+
+    def slow(q):
+        time.sleep(0.005)
+        return -0.5 * q @ q, -q
+
+    def run(draws, **options):
+        watch = Watch(max_time=0.01)
+        density = LogDensity.from_python(slow, 2)
+        sample_chains(density, np.zeros((2, 2)), draws=draws, tune=0, cores=2, watch=watch, **options)
+        return capsys.readouterr().err
+
+    said = run(4000).splitlines()[0]
+    # 8,000 draws of 15 gradients of 5 ms, by two.
+    minutes = re.fullmatch(
+        r"A gradient takes 0\.005\d* s: 8,000 draws, .* 2 at a time, take about (\d+) min", said
+    )
+    assert minutes and 5 <= int(minutes[1]) <= 10, said
+    assert run(4000, progressbar=False) == "" and run(10) == ""
+
+
+@pytest.mark.parametrize(
+    "dim, path, moves, expected",
+    [
+        (3, None, [], 15),
+        (3, Path(1.0, max_steps=1), [], 1),
+        (3, None, [Moves("metropolis", (0,), (1.0,))], 16),
+        (3, None, [Moves("metropolis", (0, 1, 2), (1.0,) * 3)], 3),
+        (3, None, [Moves("slice", (0, 1), (1.0,) * 2), Moves("flip", (2,), (1.0,))], 13),
+        (2, None, [Moves("differences", (0, 1), (1.0,))], 1),
+        (2, None, [Moves("categories", (0, 1), (1.0,) * 2, categories=(3, 5), proportional=True)], 8),
+    ],
+)
+def test_evaluations_of_a_draw(dim, path, moves, expected):
+    assert evaluations_of_draw(dim, path, moves) == expected
