@@ -52,14 +52,6 @@ class Metric:
             return x + (x @ self.vectors.T * self.stretches) @ self.vectors
         return x
 
-    def unmix(self, x: np.ndarray) -> np.ndarray:
-        """S^-1 x, of x (..., dim)."""
-        if self.matrix is not None:
-            return np.linalg.solve(self.matrix, x.T).T
-        if self.vectors is not None and self.stretches is not None:
-            return x + (x @ self.vectors.T * (1.0 / (1.0 + self.stretches) - 1.0)) @ self.vectors
-        return x
-
     def variances(self) -> np.ndarray:
         """The diagonal (dim,) of the inverse metric."""
         if self.matrix is not None:
@@ -96,9 +88,14 @@ def of_gradient(gradient: np.ndarray) -> Metric:
 def diagonal(draws: np.ndarray, gradients: np.ndarray, before: Metric) -> Metric:
     """From draws and gradients (n, dim) sqrt(var(draw) / var(gradient)) as the inverse metric's diagonal."""
     with np.errstate(all="ignore"):
-        inverse = np.sqrt(draws.var(axis=0) / gradients.var(axis=0))
+        return of_variances(root_of_ratio(draws.var(axis=0), gradients.var(axis=0), before))
+
+
+def root_of_ratio(of_draws: np.ndarray, of_gradients: np.ndarray, before: Metric) -> np.ndarray:
+    """The root of variances (..., dim) over variances, within bounds; where it is no number that of the metric before."""
+    inverse = np.sqrt(of_draws / of_gradients)
     usable = np.isfinite(inverse) & (inverse > 0)
-    return of_variances(np.where(usable, np.clip(inverse, SMALLEST, LARGEST), before.variances()))
+    return np.where(usable, np.clip(inverse, SMALLEST, LARGEST), before.variances())
 
 
 Estimate = Callable[[np.ndarray, np.ndarray, Metric], Metric]
@@ -176,10 +173,10 @@ def _directions(draws: np.ndarray, gradients: np.ndarray, before: Metric, cutoff
         weight = 1.0 / (REGULARIZATION * n)
         x, g = x @ basis, g @ basis
         one = np.eye(basis.shape[1])
-        values, vectors = _geometric_mean(weight * (x.T @ x) + one, weight * (g.T @ g) + one)
+        values, vectors = geometric_mean(weight * (x.T @ x) + one, weight * (g.T @ g) + one)
     except np.linalg.LinAlgError:  # an eigenvalue iteration that did not end
         return plain
-    chosen = (values >= cutoff) | (values <= 1.0 / cutoff)
+    chosen = beyond(values, cutoff)
     if not chosen.any() or not np.isfinite(values).all():
         return plain
     values = np.clip(values[chosen], SMALLEST, LARGEST)
@@ -200,43 +197,21 @@ def _span(x: np.ndarray, g: np.ndarray) -> np.ndarray:
     return np.linalg.qr(np.hstack(parts))[0]
 
 
-def _geometric_mean(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues and vectors of the matrix M for which M b M = a: the geometric mean of a and the inverse of b."""
-    values, vectors = np.linalg.eigh(b)
-    values = np.sqrt(np.maximum(values, np.finfo(float).tiny))
-    root, inverse = (vectors * values) @ vectors.T, (vectors / values) @ vectors.T
-    middle, turned = np.linalg.eigh(root @ a @ root)
-    middle = np.sqrt(np.maximum(middle, np.finfo(float).tiny))
-    mean = inverse @ ((turned * middle) @ turned.T) @ inverse
-    return np.linalg.eigh(0.5 * (mean + mean.T))
+def beyond(values: np.ndarray, cutoff: float) -> np.ndarray:
+    """Which directions, by the variances along them, the diagonal is wrong about by this factor."""
+    return (values >= cutoff) | (values <= 1.0 / cutoff)
 
 
-def fisher_divergence(metric: Metric, draws: np.ndarray, gradients: np.ndarray) -> float:
-    """The mean of |L' gradient + L^-1 (draw - mean)|² over draws and gradients (n, dim), both centred."""
-    x = metric.unmix((draws - draws.mean(axis=0)) / metric.scales)
-    g = metric.mix((gradients - gradients.mean(axis=0)) * metric.scales)
-    return float(((x + g) ** 2).sum(axis=1).mean())
+def geometric_mean(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues and vectors of the matrix M for which M b M = a: the geometric mean of a and the inverse of b.
 
-
-def better(draws: np.ndarray, gradients: np.ndarray, before: Metric) -> Metric:
-    """Of the diagonal and the low-rank metric that with the lower Fisher divergence on draws it has not seen.
-
-    Each is estimated from one half of the draws and measured on the other; the better kind then from all.
+    Of matrices (..., dim, dim), for each.
     """
-    half = len(draws) // 2
-    if half < 5 or draws.shape[1] < 2:
-        return diagonal(draws, gradients, before)
-    halves = (slice(0, half), slice(half, None))
-    divergence = {}
-    for estimate in (diagonal, low_rank):
-        with np.errstate(all="ignore"):
-            divergence[estimate] = sum(
-                fisher_divergence(estimate(draws[a], gradients[a], before), draws[b], gradients[b])
-                for a, b in (halves, halves[::-1])
-            )
-    chosen = low_rank if divergence[low_rank] < divergence[diagonal] else diagonal
-    return chosen(draws, gradients, before)
-
-
-ESTIMATES = {"diag": diagonal, "low_rank": low_rank, "dense": dense, "auto": better}
-"""Under the names that users say."""
+    values, vectors = np.linalg.eigh(b)
+    roots = np.sqrt(np.maximum(values, np.finfo(float).tiny))[..., None, :]
+    transposed = vectors.swapaxes(-1, -2)
+    root, inverse = (vectors * roots) @ transposed, (vectors / roots) @ transposed
+    middle, turned = np.linalg.eigh(root @ a @ root)
+    roots = np.sqrt(np.maximum(middle, np.finfo(float).tiny))[..., None, :]
+    mean = inverse @ ((turned * roots) @ turned.swapaxes(-1, -2)) @ inverse
+    return np.linalg.eigh(0.5 * (mean + mean.swapaxes(-1, -2)))

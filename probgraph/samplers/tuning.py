@@ -27,6 +27,7 @@ from probgraph.samplers.adaptation import (
     windows,
 )
 from probgraph.samplers.metric import Metric
+from probgraph.samplers.metric_choice import ESTIMATES
 from probgraph.samplers.nuts import Nuts, WarmUp
 
 SHORT_STRETCH = 50e-6
@@ -35,7 +36,7 @@ SHORT_STRETCH = 50e-6
 PATIENCE = 30
 """The draws that local scales are learned from while a chain is on its way."""
 
-METRICS = (*metric.ESTIMATES, "stan")
+METRICS = (*ESTIMATES, "stan")
 
 
 @dataclass
@@ -169,7 +170,7 @@ class _Overlapping:
         self.draws, self.gradients, self.statistics = warm_up.draws, warm_up.gradients, warm_up.statistics
         self.lp, self.spread = self.statistics["lp"], warm_up.spread
         self.plan = OverlappingWindows(len(self.draws), 1.2 if kind == "diag" else 1.6)
-        self.estimate, self.diagonal = metric.ESTIMATES[kind], metric.diagonal
+        self.estimate, self.diagonal = ESTIMATES[kind], metric.diagonal
         if places is not None:
             self.estimate = metric.of_some(self.estimate, places)
             self.diagonal = metric.of_some(self.diagonal, places)
