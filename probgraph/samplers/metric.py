@@ -95,7 +95,7 @@ def root_of_ratio(of_draws: np.ndarray, of_gradients: np.ndarray, before: Metric
     """The root of variances (..., dim) over variances, within bounds; where it is no number that of the metric before."""
     inverse = np.sqrt(of_draws / of_gradients)
     usable = np.isfinite(inverse) & (inverse > 0)
-    return np.where(usable, np.clip(inverse, SMALLEST, LARGEST), before.variances())
+    return np.where(usable, np.minimum(np.maximum(inverse, SMALLEST), LARGEST), before.variances())
 
 
 Estimate = Callable[[np.ndarray, np.ndarray, Metric], Metric]

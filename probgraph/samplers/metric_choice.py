@@ -59,7 +59,8 @@ def added_by_draws(draws: np.ndarray, gradients: np.ndarray, before: Metric) -> 
 def added_by_moments(draws: np.ndarray, gradients: np.ndarray, before: Metric) -> float:
     """The same from the moments (2, dim, dim) of the two halves at once: quicker where there are few coordinates, and draws
     in all their directions."""
-    x, g = _moments(draws), _moments(gradients)
+    half, both = len(draws) // 2, np.array([draws, gradients])
+    x, g = np.array([_moments(both[:, :half]), _moments(both[:, half:])]).swapaxes(0, 1)
     inverse = root_of_ratio(x.diagonal(axis1=1, axis2=2), g.diagonal(axis1=1, axis2=2), before)
     scale = np.sqrt(inverse[:, :, None] * inverse[:, None, :])
     one = np.eye(draws.shape[1])
@@ -79,10 +80,10 @@ def _added(values: np.ndarray, along_x: np.ndarray, along_g: np.ndarray) -> floa
 
 
 def _centred(rows: np.ndarray) -> np.ndarray:
-    return rows - rows.mean(axis=0)
+    return rows - rows.mean(axis=-2, keepdims=True)
 
 
 def _moments(rows: np.ndarray) -> np.ndarray:
-    half = len(rows) // 2
-    parts = [_centred(part) for part in (rows[:half], rows[half:])]
-    return np.stack([part.T @ part / len(part) for part in parts])
+    """The second moments (..., dim, dim) of rows (..., n, dim)."""
+    rows = _centred(rows)
+    return rows.swapaxes(-1, -2) @ rows / rows.shape[-2]
