@@ -243,34 +243,34 @@ def _rhat(halves: np.ndarray) -> np.ndarray:
 def _rank_normalised(draws: np.ndarray) -> np.ndarray:
     """Normal scores of the ranks among all draws (chains, n, dim) of a coordinate, ties at their average."""
     flat = draws.reshape(-1, draws.shape[-1])
-    ranks = _ranks(flat)
-    scores = _scores(len(flat))
-    return np.interp(ranks, np.arange(1, len(flat) + 1), scores).reshape(draws.shape)
+    return _by_rank(flat, _scores(len(flat))).reshape(draws.shape)
 
 
-def _ranks(flat: np.ndarray) -> np.ndarray:
-    """Ranks 1 to n in each column, ties at their average."""
-    n = len(flat)
-    order = np.argsort(flat, axis=0)
-    inorder = np.take_along_axis(flat, order, axis=0)
-    places = np.arange(n)[:, None]
-    new = np.ones(flat.shape, bool)
-    new[1:] = inorder[1:] != inorder[:-1]
-    first = np.maximum.accumulate(np.where(new, places, 0), axis=0)
-    ends = np.ones(flat.shape, bool)
-    ends[:-1] = new[1:]
-    last = np.minimum.accumulate(np.where(ends, places, n)[::-1], axis=0)[::-1]
-    ranks = np.empty(flat.shape)
-    np.put_along_axis(ranks, order, 1 + (first + last) / 2, axis=0)
-    return ranks
+def _by_rank(flat: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """For each of flat (n, dim) what its rank in its column has in ``values`` (2 n - 1,), those of the ranks 1, 1.5, 2 to
+    n: ties have the average of their ranks."""
+    n, dim = flat.shape
+    columns = np.ascontiguousarray(flat.T)
+    order = np.argsort(columns, axis=1)
+    inorder = np.take_along_axis(columns, order, axis=1)
+    new = np.ones((dim, n), bool)
+    new[:, 1:] = inorder[:, 1:] != inorder[:, :-1]
+    first = np.flatnonzero(new)
+    after = np.append(first[1:], n * dim)
+    twice = first + after - 1 - 2 * n * (first // n)
+    found = np.empty((dim, n))
+    np.put_along_axis(found, order, np.repeat(values[twice], after - first).reshape(dim, n), axis=1)
+    return found.T
 
 
 @functools.lru_cache(4)
 def _scores(n: int) -> np.ndarray:
-    """Blom's normal scores of the ranks 1 to n. The standard library's quantile: importing SciPy's takes longer."""
+    """Blom's normal scores of the ranks 1 to n, and between any two of them their mean. The standard library's quantile:
+    importing SciPy's takes longer."""
     quantile = NormalDist().inv_cdf
     half = np.array([quantile((rank - 0.375) / (n + 0.25)) for rank in range(1, n // 2 + 1)])
-    return np.concatenate([half, [0.0] * (n % 2), -half[::-1]])
+    scores = np.concatenate([half, [0.0] * (n % 2), -half[::-1]])
+    return np.interp(np.arange(2 * n - 1) / 2, np.arange(n), scores)
 
 
 def _where_they_start(trace: Trace, variables: Sequence[Coordinates]) -> str:
@@ -282,7 +282,7 @@ def _where_they_start(trace: Trace, variables: Sequence[Coordinates]) -> str:
     found = []
     for begin in range(0, trace.draws.shape[-1], CHUNK):
         flat = trace.draws[..., begin : begin + CHUNK].reshape(starts.size, -1)
-        level = (_ranks(flat) - 0.5) / len(flat)
+        level = _by_rank(flat, (np.arange(2 * len(flat) - 1) / 2 + 0.5) / len(flat))
         middle = np.median(level[starts.ravel()], axis=0)
         found.append(middle)
     middle = np.concatenate(found)

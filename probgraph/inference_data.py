@@ -7,6 +7,7 @@ So everything is built here as plain `xarray.Dataset`s, and only the last line a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Hashable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -196,6 +197,7 @@ def _storable(value: Any) -> Any:
     return str(value)
 
 
+@functools.cache
 def _version(package: str) -> str:
     import importlib.metadata as metadata  # late: it is slow to import, and not needed to build a model
 

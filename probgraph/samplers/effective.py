@@ -19,11 +19,11 @@ def effective_sizes(draws: np.ndarray) -> np.ndarray:
     if half < 4:
         return np.full(draws.shape[2], np.nan)
     chains = np.concatenate([draws[:, :half], draws[:, -half:]])
-    covariance = _autocovariance(chains)  # (2 chains, half, dim)
-    within = covariance[:, 0].mean(axis=0) * half / (half - 1)
+    covariance = _autocovariance(chains)
+    within = covariance[0] * half / (half - 1)
     total = within * (half - 1) / half + chains.mean(axis=1).var(axis=0, ddof=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        correlation = 1.0 - (within - covariance.mean(axis=0)) / total
+        correlation = 1.0 - (within - covariance) / total
     correlation[0] = 1.0
     pairs = correlation[: half // 2 * 2].reshape(-1, 2, draws.shape[2]).sum(axis=1)
     positive = np.logical_and.accumulate(pairs > 0, axis=0)
@@ -35,6 +35,8 @@ def effective_sizes(draws: np.ndarray) -> np.ndarray:
 
 
 def _autocovariance(chains: np.ndarray) -> np.ndarray:
+    """At each lag (n, dim), the mean over chains (chains, n, dim): of their spectra, before one transform back for all."""
     n = chains.shape[1]
-    spectrum = np.fft.rfft(chains - chains.mean(axis=1, keepdims=True), 2 * n, axis=1)
-    return np.fft.irfft(spectrum.real**2 + spectrum.imag**2, 2 * n, axis=1)[:, :n] / n
+    spectra = np.fft.rfft(chains - chains.mean(axis=1, keepdims=True), 2 * n, axis=1)
+    power = (spectra.real**2 + spectra.imag**2).mean(axis=0)
+    return np.fft.irfft(power, 2 * n, axis=0)[:n] / n
