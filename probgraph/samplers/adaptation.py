@@ -207,4 +207,4 @@ def on_its_way(lp: np.ndarray, spread: float) -> bool:
     On the way it climbs by more than the `largest_spread` at each draw; what is seen there says nothing of the
     posterior's shape, and a metric made of it can keep a chain there.
     """
-    return bool(lp.max() - lp.min() > spread)
+    return bool(max(lp) - min(lp) > spread)

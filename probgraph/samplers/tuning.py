@@ -167,8 +167,10 @@ class _Overlapping:
     """Draws and gradients in windows that overlap, and what local scales there are while a chain is on its way."""
 
     def __init__(self, warm_up: WarmUp, kind: str, places: np.ndarray | None):
-        self.draws, self.gradients, self.statistics = warm_up.draws, warm_up.gradients, warm_up.statistics
-        self.lp, self.spread = self.statistics["lp"], warm_up.spread
+        self.draws, self.gradients, self.spread = warm_up.draws, warm_up.gradients, warm_up.spread
+        self.lp, self.far, self.diverging = (
+            warm_up.statistics[name] for name in ("lp", "index_in_trajectory", "diverging")
+        )
         self.plan = OverlappingWindows(len(self.draws), 1.2 if kind == "diag" else 1.6)
         self.estimate, self.diagonal = ESTIMATES[kind], metric.diagonal
         if places is not None:
@@ -186,8 +188,7 @@ class _Overlapping:
         new = slice(self.asked, done)
         self.asked = done
         # A draw that did not move says nothing new; after a divergence only one from afar does.
-        far, diverging = (self.statistics[name][new] for name in ("index_in_trajectory", "diverging"))
-        self.good[new] = np.abs(far) > 4 * diverging
+        self.good[new] = np.abs(self.far[new]) > 4 * self.diverging[new]
         if done == plan.settled:
             return before, not self.first
         if done < plan.settled and on_its_way(self.lp[max(done - LATELY, 0) : done], self.spread):
@@ -197,7 +198,7 @@ class _Overlapping:
                 return before, False
             # Still on its way with the first metric: local scales may lead out of here.
             return self._estimated(self.diagonal, seen, before), False
-        begin = plan.after(done, int(self.good[new].sum()))
+        begin = plan.after(done, np.count_nonzero(self.good[new]))
         if begin is None:
             return before, False
         anew, self.first = self.first, False
