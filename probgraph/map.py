@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from probgraph.model.checks import explanation
-from probgraph.model.log_density import log_density
+from probgraph.model.log_density import compiled_density, density_graphs
 from probgraph.model.model import Model, the_model
-from probgraph.optimize import METHODS, OptimizeResult, minimize
+from probgraph.optimize import METHODS, SECOND_ORDER, OptimizeResult, minimize
 from probgraph.optimize.objective import CompiledObjective
 from probgraph.posterior import Results
 from probgraph.samplers import LogDensity
+from probgraph.second_derivatives import curvature_for
 
 #: SciPy's methods that are handed on, by their names in lower case; and those that ask for no gradient
 SCIPYS = {
@@ -70,7 +71,7 @@ def find_MAP(
         Values to start from, by variable name; each other variable starts at its distribution's point. `initvals` is
         its newer name.
     method
-        "L-BFGS", "gradient descent", "momentum", "nesterov", "adagrad", "rmsprop", "adam" or "adamw"; or SciPy's "BFGS",
+        "L-BFGS"; "newton" or "trust-newton", by exact second derivatives; "gradient descent", "momentum", "nesterov", "adagrad", "rmsprop", "adam" or "adamw"; or SciPy's "BFGS",
         "CG", "Newton-CG", "TNC", "SLSQP", "trust-constr", "Powell", "Nelder-Mead", "COBYLA".
     options
         Of the method: `max_iterations`, `tolerance`, `learning_rate`, `momentum`, `record_path` ...; see
@@ -89,7 +90,8 @@ def find_MAP(
     array(3.)
     """
     model = the_model(model, "find_MAP()")
-    density, layout = log_density(model, jacobian=False)
+    graphs = density_graphs(model, jacobian=False)
+    density, layout = compiled_density(graphs), graphs.layout
     if start is not None and initvals is not None:
         raise ValueError("find_MAP: start and initvals are two ways to say the same; give one")
     if method not in METHODS and method.lower() not in SCIPYS:
@@ -103,7 +105,9 @@ def find_MAP(
         raise ValueError(f"find_MAP: the log density is not finite at the start:\n{why}")
 
     if method in METHODS:
-        found = minimize(CompiledObjective(density, sign=-1.0), q, method, **options)
+        second = method in SECOND_ORDER
+        curvature = curvature_for(method, graphs.logp, graphs.roots, sign=-1.0) if second else None
+        found = minimize(CompiledObjective(density, sign=-1.0), q, method, curvature=curvature, **options)
     else:
         found = _by_scipy(density, q, SCIPYS[method.lower()], options)
     results = Results(model, layout, include_transformed=include_transformed)

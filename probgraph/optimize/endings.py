@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import enum
 
+import numpy as np
+
+from probgraph.optimize.result import OptimizeResult
+
 
 class Ending(enum.IntEnum):
     """As `enum ending` in evaluation.h."""
@@ -17,23 +21,39 @@ class Ending(enum.IntEnum):
     STUCK = 6
 
 
-def statement(
-    ending: int, iteration: int, norm: float, tolerance: float, calm: str, remedy: str
+def concluded(
+    ending: int,
+    x: np.ndarray,
+    value: float,
+    norm: float,
+    counts: tuple[int, ...],
+    tolerance: float,
+    relative_change: float,
+    path: list[np.ndarray] | None,
+) -> OptimizeResult:
+    """The result of a search that ended so; `counts` are its iterations, evaluations, and those of curvature if any."""
+    iterations, evaluations, *curvatures = counts
+    converged, message = _statement(ending, iterations, norm, tolerance, relative_change)
+    points = None if path is None else np.array(path)
+    return OptimizeResult(x, value, norm, iterations, evaluations, converged, message, points, *curvatures)
+
+
+def _statement(
+    ending: int, iteration: int, norm: float, tolerance: float, relative_change: float
 ) -> tuple[bool, str]:
-    """Whether that is convergence, and in words; `calm` says what was calm, `remedy` what to do about a failure."""
+    """Whether that is convergence, and in words, with what to do about a failure."""
     match ending:
         case Ending.SMALL_GRADIENT:
             return True, f"gradient norm at most {tolerance:g}"
         case Ending.CALM:
-            return True, calm
+            return True, f"relative change at most {relative_change:g}"
         case Ending.OUT_OF_ITERATIONS:
             return False, f"not converged in {iteration} iterations (gradient norm {norm:.3g}): allow more"
-        case Ending.DIVERGED:
-            return False, f"diverged in iteration {iteration}: {remedy}"
         case Ending.STUCK:
             return (
                 False,
-                f"no lower point was found after iteration {iteration} (gradient norm {norm:.3g}): {remedy}",
+                f"no lower point was found after iteration {iteration} (gradient norm {norm:.3g}): check the gradient, or"
+                " try another start",
             )
         case _:
             return False, f"interrupted in iteration {iteration}"

@@ -12,6 +12,12 @@ enum ending { GOING_ON, SMALL_GRADIENT, CALM, OUT_OF_ITERATIONS, DIVERGED, STOPP
 /* What a function returns to end the search: there is an exception to be raised. */
 static const int STOP = INT32_MIN;
 
+/* Values that differ by so much of their size may differ by rounding only. */
+static const double ROUNDING = 1e-13;
+
+/* Points that are tried for one step. */
+static const int TRIALS = 30;
+
 /* A function of `dim` numbers, or its negative with sign -1, and how often it was called. */
 typedef struct {
     function f;

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from probgraph.engine import toolchain
-from probgraph.optimize.endings import Ending, statement
+from probgraph.optimize.endings import Ending, concluded
 from probgraph.optimize.line_search import line_search
 from probgraph.optimize.loops_in_c import ObjectiveInC, loop_in_c, run_in_parts
 from probgraph.optimize.objective import Evaluations, Objective
@@ -45,29 +45,6 @@ def minimize_lbfgs(
         except toolchain.NoCompilerError:
             pass
     return _in_python(*arguments)
-
-
-def _result(
-    ending: int,
-    x: np.ndarray,
-    value: float,
-    norm: float,
-    counts: tuple[int, int],
-    tolerance: float,
-    relative_change: float,
-    path: list[np.ndarray] | None,
-) -> OptimizeResult:
-    converged, message = statement(
-        ending,
-        counts[0],
-        norm,
-        tolerance,
-        f"relative change at most {relative_change:g}",
-        "check the gradient, or try another start",
-    )
-    return OptimizeResult(
-        x, value, norm, *counts, converged, message, None if path is None else np.array(path)
-    )
 
 
 def _in_python(
@@ -120,7 +97,7 @@ def _in_python(
                 path.append(x)
     except KeyboardInterrupt:
         ending = Ending.STOPPED
-    return _result(ending, x, value, norm, (iteration, evaluate.count), tolerance, relative_change, path)
+    return concluded(ending, x, value, norm, (iteration, evaluate.count), tolerance, relative_change, path)
 
 
 def _quasi_newton(gradient: np.ndarray, steps: list[tuple[np.ndarray, np.ndarray, float]]) -> np.ndarray:
@@ -173,7 +150,7 @@ def _in_c(
     given = [ctypes.addressof(s) for s in (settings, state, in_c)]
     given += [a.ctypes.data for a in (x, gradient, memory)]
     ending = run_in_parts(
-        lambda points, part: loop(*given, points, part), data, state, path, dim, max_iterations
+        lambda points, part: loop(*given, points, part), [data], state, path, dim, max_iterations
     )
     counts = state.iteration, in_c.evaluations
-    return _result(ending, x, state.value, state.norm, counts, tolerance, relative_change, path)
+    return concluded(ending, x, state.value, state.norm, counts, tolerance, relative_change, path)

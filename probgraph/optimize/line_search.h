@@ -2,8 +2,7 @@
    2006, algorithms 3.5 and 3.6), or near a minimum, where values differ by rounding only, with the approximate ones of
    Hager & Zhang (SIAM J. Optim. 2005), which ask the slopes instead. line_search.py is the same in Python. */
 
-static const double DECREASE = 1e-4, CURVATURE = 0.9, ROUNDING = 1e-13, FARTHER = 4.0, EDGE = 0.1;
-static const int TRIALS = 30;
+static const double DECREASE = 1e-4, CURVATURE = 0.9, FARTHER = 4.0, EDGE = 0.1;
 
 enum search_end { WOLFE, LOWER, NO_LOWER };
 

@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from probgraph.optimize.objective import Evaluations, is_finite
+from probgraph.optimize.objective import ROUNDING, TRIALS, Evaluations, is_finite
 
-DECREASE, CURVATURE, ROUNDING, FARTHER, EDGE = 1e-4, 0.9, 1e-13, 4.0, 0.1
-TRIALS = 30
+DECREASE, CURVATURE, FARTHER, EDGE = 1e-4, 0.9, 4.0, 0.1
 
 
 class Place(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Any
 
@@ -49,11 +49,17 @@ def loop_in_c(name: str, arguments: int, *headers: str) -> Any:
 
 
 def run_in_parts(
-    run: Callable[[int, int], int], data: Any, state: Any, path: list[np.ndarray] | None, dim: int, most: int
+    run: Callable[[int, int], int],
+    data: Sequence[Any],
+    state: Any,
+    path: list[np.ndarray] | None,
+    dim: int,
+    most: int,
 ) -> int:
     """`run(where the path's next points go, how many iterations)` until it ends; the points are appended to the path.
 
-    The state counts iterations as `iteration`, and there are `most`. An exception of the objective's comes out.
+    The state counts iterations as `iteration`, and there are `most`. An exception of a function that it calls, which is
+    kept in that one's data, comes out.
     """
     part, ending = 16, int(Ending.GOING_ON)
     try:
@@ -70,9 +76,9 @@ def run_in_parts(
                 part = max(part // 2, 1)
     except KeyboardInterrupt:
         return Ending.STOPPED
-    error = getattr(data, "error", None)
-    if isinstance(error, KeyboardInterrupt):
-        return Ending.STOPPED
-    if error is not None:
-        raise error
+    for error in (getattr(one, "error", None) for one in data):
+        if isinstance(error, KeyboardInterrupt):
+            return Ending.STOPPED
+        if error is not None:
+            raise error
     return ending

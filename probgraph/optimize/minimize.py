@@ -10,26 +10,39 @@ import numpy as np
 
 from probgraph.optimize.descent import descend
 from probgraph.optimize.lbfgs import minimize_lbfgs
+from probgraph.optimize.newton import minimize_newton
 from probgraph.optimize.objective import Objective
 from probgraph.optimize.result import OptimizeResult
 from probgraph.optimize.step_rule import RULES, StepRule
+from probgraph.optimize.trust_newton import minimize_trust_newton
 
-METHODS: tuple[str, ...] = ("L-BFGS", "L-BFGS-B", *RULES)
-"""The methods: L-BFGS, also under the name that scripts call it by, and the gradient-descent family."""
+SECOND_ORDER = ("newton", "trust-newton")
+"""The methods that ask for second derivatives: the first for a Hessian, the other for its products with vectors."""
+
+METHODS: tuple[str, ...] = ("L-BFGS", "L-BFGS-B", *SECOND_ORDER, *RULES)
+"""The methods: L-BFGS, also under the name that scripts call it by, Newton's, and the gradient-descent family."""
 
 
 def minimize(
-    objective: Objective, start: np.ndarray, method: str = "L-BFGS", **options: Any
+    objective: Objective,
+    start: np.ndarray,
+    method: str = "L-BFGS",
+    *,
+    curvature: Callable[..., np.ndarray] | None = None,
+    **options: Any,
 ) -> OptimizeResult:
     """Find a local minimum of ``objective(x) -> (value, gradient)`` from ``start`` (dim,).
 
-    ``method`` is "L-BFGS" (the quickest by far where gradients are exact; "L-BFGS-B" is the same), or a rule of the
-    gradient-descent family (`StepRule`): "gradient descent", "momentum", "nesterov", "adagrad", "rmsprop", "adam",
-    "adamw". All run in C, loop and all, where the objective is a C function.
+    ``method`` is "L-BFGS" (the quickest by far where gradients are exact and Hessians are not at hand; "L-BFGS-B" is the
+    same); "newton", by Cholesky factors of the Hessian, which ``curvature(x)``, (dim, dim), is then; "trust-newton", by
+    conjugate gradients, with ``curvature(x, vector)``, (dim,), the product of the Hessian with the vector; or a rule of
+    the gradient-descent family (`StepRule`): "gradient descent", "momentum", "nesterov", "adagrad", "rmsprop", "adam",
+    "adamw". All run in C, loop and all, where the objective, and the curvature, are C functions.
 
     Options of all: ``max_iterations`` (10,000); ``tolerance`` (1e-6), the Euclidean norm of the gradient that
     is small enough; ``relative_change`` (1e-12) of the value that counts as none; ``record_path`` (False).
-    Of L-BFGS: ``history`` (10), the steps it remembers.
+    Of L-BFGS: ``history`` (10), the steps it remembers. Of "trust-newton": ``radius`` (1), how far it trusts the first
+    quadratic model.
     Of the descents: ``learning_rate`` (0.01), ``learning_rate_decay`` (0: the rate at iteration t is divided by
     1 + decay * t), ``clip_norm`` (0: longer gradients are not cut). Of those with memory: ``momentum`` (0.9),
     ``scale_memory`` (0.999), ``weight_decay``.
@@ -42,18 +55,34 @@ def minimize(
     """
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; it must be one of {', '.join(map(repr, METHODS))}")
+    if (curvature is None) == (method in SECOND_ORDER):
+        wants = "(x, vector)" if method == "trust-newton" else "(x)"
+        asked = f"needs curvature{wants}" if method in SECOND_ORDER else "knows no curvature"
+        raise ValueError(
+            f"method {method!r} {asked}; {' and '.join(map(repr, SECOND_ORDER))} go by second derivatives"
+        )
     rules = RULES.get(method)
     of_rule = set() if rules is None else set(rules[1])
-    of_all = _options(minimize_lbfgs if rules is None else descend)
+    search = _SEARCHES.get(method, descend)
+    of_all = _options(search)
     if unknown := sorted(set(options) - of_all - of_rule):
         legal = ", ".join(sorted(of_all | of_rule))
         raise ValueError(f"{', '.join(unknown)}: not an option of method {method!r}; its options are {legal}")
     _check(options)
     rest = {name: value for name, value in options.items() if name in of_all}
     if rules is None:
-        return minimize_lbfgs(objective, start, **rest)
+        functions = [objective] if curvature is None else [objective, curvature]
+        return search(*functions, start, **rest)
     own = {name: value for name, value in options.items() if name in of_rule}
     return descend(StepRule.of(method, own), objective, start, **rest)
+
+
+_SEARCHES: Mapping[str, Callable[..., OptimizeResult]] = {
+    "L-BFGS": minimize_lbfgs,
+    "L-BFGS-B": minimize_lbfgs,
+    "newton": minimize_newton,
+    "trust-newton": minimize_trust_newton,
+}
 
 
 def _options(function: Callable[..., Any]) -> set[str]:

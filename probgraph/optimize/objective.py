@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
+import math
 from typing import Any, Protocol
 
 import numpy as np
+
+ROUNDING = 1e-13
+"""Values that differ by so much of their size may differ by rounding only."""
+
+TRIALS = 30
+"""Points that are tried for one step."""
 
 
 class Objective(Protocol):
@@ -26,6 +34,28 @@ class CompiledObjective:
     def __call__(self, x: np.ndarray, /) -> tuple[float, np.ndarray]:
         value, gradient = self.function(x)
         return self.sign * value, self.sign * gradient
+
+
+class CompiledCurvature:
+    """Second derivatives as a C function `int f(input, output, value, data)`; their negative with sign=-1.
+
+    The input is x and what else they are asked for, one after another; the result, of that shape, is how the output, of
+    `size` numbers, begins. `function` has `address` and `new_data()`.
+    """
+
+    def __init__(self, function: Any, shape: tuple[int, ...], size: int, sign: float = 1.0) -> None:
+        self.function, self.shape, self.size, self.sign = function, shape, size, sign
+        self.address, self.new_data = function.address, function.new_data
+        self._call = ctypes.CFUNCTYPE(ctypes.c_int, *(ctypes.c_void_p,) * 4)(self.address)
+        self._data = self.new_data()
+
+    def __call__(self, *arguments: np.ndarray) -> np.ndarray:
+        """The second derivatives; all nan where the function has none."""
+        given, output, value = np.concatenate(arguments), np.empty(self.size), ctypes.c_double()
+        pointers = given.ctypes.data, output.ctypes.data, ctypes.addressof(value), self._data.address
+        if self._call(*pointers):
+            return np.full(self.shape, np.nan)
+        return self.sign * output[: math.prod(self.shape)].reshape(self.shape)
 
 
 class Evaluations:

@@ -12,7 +12,8 @@ class OptimizeResult:
     """The lowest point found, and why the search ended there.
 
     ``x`` (dim,), ``value`` and ``gradient_norm`` (Euclidean) belong together. ``path`` (iterations + 1, dim) holds
-    the points visited, from the start on, where it was asked for.
+    the points visited, from the start on, where it was asked for. ``evaluations`` counts values with their gradients,
+    ``curvature_evaluations`` Hessians, or products with one.
     """
 
     x: np.ndarray
@@ -23,3 +24,4 @@ class OptimizeResult:
     converged: bool
     message: str
     path: np.ndarray | None = None
+    curvature_evaluations: int = 0
