@@ -34,22 +34,28 @@ static int factor(int64_t dim, const double *H, double shift, double *L, double 
     return 1;
 }
 
-/* d = -(L L')^-1 g. */
-static void solve(int64_t dim, const double *L, const double *g, double *d) {
+/* Adds to `shift` what makes H + shift positive definite; leaves its factor in L, and returns whether it was so before.
+   If not, v is curved downward, by a quarter at least of the steepest: each shift is at most four times what the last v was
+   in the way of. */
+static int shifted(int64_t dim, const double *H, double size, double shift, double *L, double *v, double *curvature) {
+    int tries = 0;
+    for (; !factor(dim, H, shift, L, v, curvature); tries++)
+        shift = fmax(fmax(4 * shift, -2 * *curvature), -NEGATIVE * size);
+    return tries == 0;
+}
+
+/* d = -(L L')^-1 g; and where H is curved downward along v, but d hardly goes there, as far along that too: so a ridge is
+   left at once. */
+static void direction(int64_t dim, const double *L, int definite, const double *v, const double *g, double *d) {
     for (int64_t i = 0; i < dim; i++) d[i] = (-g[i] - dot(i, L + i * dim, d)) / L[i * dim + i];
     for (int64_t i = dim - 1; i >= 0; i--) {
         d[i] /= L[i * dim + i];
         for (int64_t j = 0; j < i; j++) d[j] -= L[i * dim + j] * d[i];
     }
-}
-
-/* The direction by H + shift, the shift being what makes that positive definite: at least what the curvature that was in the
-   way asks for. Returns whether it is 0. */
-static int direction(int64_t dim, const double *H, double size, const double *g, double *L, double *v, double *d) {
-    double shift = 0, curvature;
-    while (!factor(dim, H, shift, L, v, &curvature)) shift = fmax(fmax(2 * shift, -2 * curvature), -NEGATIVE * size);
-    solve(dim, L, g, d);
-    return shift == 0;
+    if (definite) return;
+    const double length = sqrt(dot(dim, d, d)), along = dot(dim, v, g) > 0 ? -length : length;
+    if (fabs(dot(dim, v, d)) > length / 2) return;
+    for (int64_t i = 0; i < dim; i++) d[i] += along * v[i];
 }
 
 /* Up to `most` iterations. x and g have dim numbers; memory has 2 * dim * dim + 4 * dim; path, if recorded, room for `most`
@@ -68,13 +74,16 @@ int64_t newton(const settings *s, state *at, objective *o, objective *hessian, d
         for (int64_t i = 0; !code && i < dim * dim; i++) size = fmax(size, fabs(H[i]));
         int upward = 0, how;
         if (flat) {
-            if (!size || factor(dim, H, -NEGATIVE * size, L, v, &curvature)) return SMALL_GRADIENT;
+            if (!size || shifted(dim, H, size, -NEGATIVE * size, L, v, &curvature)) return SMALL_GRADIENT;
             if (at->iteration == s->max_iterations) return OUT_OF_ITERATIONS;
             how = leave_saddle(o, x, at->value, g, v, curvature, x1, g1, &value);
             if (how == NOTHING_LOWER) return SMALL_GRADIENT;
         } else {
             int steepest = !size; /* where there are no second derivatives, or only zeros */
-            if (!steepest) upward = direction(dim, H, size, g, L, v, d);
+            if (!steepest) {
+                upward = shifted(dim, H, size, 0, L, v, &curvature);
+                direction(dim, L, upward, v, g, d);
+            }
             for (;;) {
                 if (steepest)
                     for (int64_t i = 0; i < dim; i++) d[i] = -g[i];

@@ -47,8 +47,10 @@ def _in_python(walk: Walk) -> Ending:
         hessian = walk.curvature((dim, dim), walk.x)
         size = 0.0 if hessian is None else float(np.abs(hessian).max())
         if flat:
-            downward = _factor(hessian, -NEGATIVE * size)[1:] if hessian is not None and size else None
-            if downward is None or downward[0] is None:
+            downward = None
+            if hessian is not None and size:
+                downward = _shifted(hessian, size, -NEGATIVE * size)[1]
+            if downward is None:
                 return Ending.SMALL_GRADIENT
             if ended:
                 return ended
@@ -105,19 +107,37 @@ def _solve_transposed(lower: np.ndarray, d: np.ndarray, rows: int) -> None:
         d[:j] -= lower[j, :j] * d[j]
 
 
-def _direction(hessian: np.ndarray, size: float, gradient: np.ndarray) -> tuple[np.ndarray, bool]:
-    """-(H + shift)^-1 gradient, the shift being what makes that positive definite: at least what the curvature that was
-    in the way asks for. Also whether it is 0."""
-    shift = 0.0
-    lower, v, curvature = _factor(hessian, shift)
-    while v is not None:
-        shift = float(np.fmax(np.fmax(2 * shift, -2 * curvature), -NEGATIVE * size))
+def _shifted(
+    hessian: np.ndarray, size: float, shift: float
+) -> tuple[np.ndarray, tuple[np.ndarray, float] | None]:
+    """The factor of H + shift, the shift being made large enough for that to be positive definite; and if it had to be, a
+    unit vector along which H is curved downward, with that curvature.
+
+    It is a quarter at least of the steepest: each shift is at most four times what the last vector was in the way of.
+    """
+    downward = None
+    while True:
         lower, v, curvature = _factor(hessian, shift)
+        if v is None:
+            return lower, downward
+        downward = v, curvature
+        shift = float(np.fmax(np.fmax(4 * shift, -2 * curvature), -NEGATIVE * size))
+
+
+def _direction(hessian: np.ndarray, size: float, gradient: np.ndarray) -> tuple[np.ndarray, bool]:
+    """-(H + shift)^-1 gradient, and whether the shift is 0. Where H is curved downward in a direction in which that hardly
+    goes, as far along it too: so a ridge is left at once."""
+    lower, downward = _shifted(hessian, size, 0.0)
     d = np.zeros(len(gradient))
     for i in range(len(d)):
         d[i] = (-gradient[i] - lower[i, :i] @ d[:i]) / lower[i, i]
     _solve_transposed(lower, d, len(d))
-    return d, shift == 0
+    if downward is None:
+        return d, True
+    v, length = downward[0], math.sqrt(d @ d)
+    if abs(v @ d) > length / 2:
+        return d, False
+    return d + (-length if v @ gradient > 0 else length) * v, False
 
 
 _LOOP = Loop(
