@@ -12,16 +12,13 @@ from probgraph.model.log_density import compiled_density, density_graphs
 from probgraph.model.model import Model, the_model
 from probgraph.optimize import METHODS, SECOND_ORDER, OptimizeResult, minimize
 from probgraph.optimize.objective import CompiledObjective
+from probgraph.optimize.scipy_methods import SCIPY_METHODS, WITHOUT_GRADIENT, derivatives_for
 from probgraph.posterior import Results
 from probgraph.samplers import LogDensity
-from probgraph.second_derivatives import curvature_for
+from probgraph.second_derivatives import Curvature, curvature_for
 
-#: SciPy's methods that are handed on, by their names in lower case; and those that ask for no gradient
-SCIPYS = {
-    name.lower(): name
-    for name in ("BFGS", "CG", "Newton-CG", "TNC", "SLSQP", "trust-constr", "Powell", "Nelder-Mead", "COBYLA")
-}
-WITHOUT_GRADIENT = ("Powell", "Nelder-Mead", "COBYLA")
+#: SciPy's methods that are handed on, by their names in lower case
+SCIPYS = {name.lower(): name for name in SCIPY_METHODS}
 
 
 class MAP(dict[str, np.ndarray]):
@@ -29,14 +26,15 @@ class MAP(dict[str, np.ndarray]):
 
     Free variables stand under their own names and, over R, under those of their value variables (`tau_log__`);
     Deterministics too. `logp` is the log density there, `gradient_norm` the Euclidean norm of its gradient by
-    the value variables; `iterations`, `converged` and `message` say how and why the search ended. `path`, with
-    record_path=True, has the values at every step, (iterations + 1, \\*shape).
+    the value variables; `iterations`, `evaluations`, `curvature_evaluations` (Hessians, or products with one), `converged`
+    and `message` say how and why the search ended. `path`, with record_path=True, has the values at every step, (iterations + 1, \\*shape).
     """
 
     logp: float
     gradient_norm: float
     iterations: int
     evaluations: int
+    curvature_evaluations: int
     converged: bool
     message: str
     path: dict[str, np.ndarray] | None
@@ -71,8 +69,10 @@ def find_MAP(
         Values to start from, by variable name; each other variable starts at its distribution's point. `initvals` is
         its newer name.
     method
-        "L-BFGS"; "newton" or "trust-newton", by exact second derivatives; "gradient descent", "momentum", "nesterov", "adagrad", "rmsprop", "adam" or "adamw"; or SciPy's "BFGS",
-        "CG", "Newton-CG", "TNC", "SLSQP", "trust-constr", "Powell", "Nelder-Mead", "COBYLA".
+        "L-BFGS"; "newton" or "trust-newton", by exact second derivatives; "gradient descent", "momentum", "nesterov",
+        "adagrad", "rmsprop", "adam" or "adamw"; or SciPy's: "BFGS", "CG", "TNC", "SLSQP"; "Newton-CG", "trust-ncg",
+        "trust-krylov", "trust-exact", "dogleg" and "trust-constr", with exact second derivatives; "Powell", "Nelder-Mead"
+        and "COBYLA", without gradients.
     options
         Of the method: `max_iterations`, `tolerance`, `learning_rate`, `momentum`, `record_path` ...; see
         `probgraph.optimize.minimize`. Of SciPy's methods the arguments of `scipy.optimize.minimize`: `tol`, `options`.
@@ -104,16 +104,20 @@ def find_MAP(
         why = explanation(model, point, gradient)
         raise ValueError(f"find_MAP: the log density is not finite at the start:\n{why}")
 
+    def curvature(asked: str) -> Curvature:
+        return curvature_for(asked, graphs.logp, graphs.roots, sign=-1.0)
+
     if method in METHODS:
-        second = method in SECOND_ORDER
-        curvature = curvature_for(method, graphs.logp, graphs.roots, sign=-1.0) if second else None
-        found = minimize(CompiledObjective(density, sign=-1.0), q, method, curvature=curvature, **options)
+        second = curvature(method) if method in SECOND_ORDER else None
+        found = minimize(CompiledObjective(density, sign=-1.0), q, method, curvature=second, **options)
     else:
-        found = _by_scipy(density, q, SCIPYS[method.lower()], options)
+        by_name = SCIPYS[method.lower()]
+        found = _by_scipy(density, q, by_name, {**derivatives_for(by_name, curvature), **options})
     results = Results(model, layout, include_transformed=include_transformed)
     best = MAP({name: np.array(array[0]) for name, array in _values(results, found.x[None]).items()})
     best.logp, best.gradient_norm = -found.value, found.gradient_norm
     best.iterations, best.evaluations = found.iterations, found.evaluations
+    best.curvature_evaluations = found.curvature_evaluations
     best.converged, best.message = found.converged, found.message
     best.path = None if found.path is None else _values(results, found.path)
     return best
@@ -130,7 +134,7 @@ def _by_scipy(density: LogDensity, q: np.ndarray, method: str, options: Mapping[
         value, gradient = density(np.ascontiguousarray(x, dtype="float64"))
         return -value if method in WITHOUT_GRADIENT else (-value, -gradient)
 
-    found = by_scipy(cost, q, method=method, jac=method not in WITHOUT_GRADIENT, **options)
+    found = by_scipy(cost, q, method=method, **options)
     x = np.ascontiguousarray(np.reshape(found.x, q.shape))
     value, gradient = density(x)
     steps = int(getattr(found, "nit", evaluations))

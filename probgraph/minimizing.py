@@ -28,25 +28,9 @@ from probgraph.model.layout import Layout
 from probgraph.optimize import METHODS, SECOND_ORDER, OptimizeResult
 from probgraph.optimize import minimize as minimize_objective
 from probgraph.optimize.objective import CompiledObjective
+from probgraph.optimize.scipy_methods import SCIPY_METHODS, WITHOUT_GRADIENT, derivatives_for
 from probgraph.samplers import LogDensity
 from probgraph.second_derivatives import Curvature, curvature_for
-
-#: the methods of SciPy's that are handed on, and whether they want a Hessian
-SCIPY_METHODS = {
-    "Nelder-Mead": False,
-    "Powell": False,
-    "CG": False,
-    "BFGS": False,
-    "TNC": False,
-    "COBYLA": False,
-    "SLSQP": False,
-    "Newton-CG": True,
-    "dogleg": True,
-    "trust-ncg": True,
-    "trust-krylov": True,
-    "trust-exact": True,
-    "trust-constr": True,
-}
 
 Start = Mapping[Any, Any]
 
@@ -55,7 +39,7 @@ class Minimum(dict[str, np.ndarray]):
     """The lowest point found, by name: `minimum["x"]`.
 
     `cost` is the value there and `gradient_norm` the Euclidean norm of the gradient; `iterations`, `evaluations`,
-    `converged` and `message` say how and why the search ended. `path`, with record_path=True, has the values at every
+    `curvature_evaluations` (Hessians, or products with one), `converged` and `message` say how and why the search ended. `path`, with record_path=True, has the values at every
     step by name, (iterations + 1, \\*shape), and `costs` the cost at each. `starts` are the results from all starts, if
     there were several.
     """
@@ -64,6 +48,7 @@ class Minimum(dict[str, np.ndarray]):
     gradient_norm: float
     iterations: int
     evaluations: int
+    curvature_evaluations: int
     converged: bool
     message: str
     path: dict[str, np.ndarray] | None
@@ -159,8 +144,8 @@ def minimize(
         Values for other inputs that `cost` depends on.
     options
         `max_iterations` (10,000), `tolerance` (1e-6) of the gradient's norm, `record_path`, and of the descents
-        `learning_rate`, `learning_rate_decay`, `clip_norm`, `momentum`, `scale_memory`, `weight_decay`; see
-        `probgraph.optimize.minimize`. Of SciPy's methods `max_iterations`, `tolerance` and `record_path`.
+        `learning_rate`, `learning_rate_decay`, `clip_norm`, `momentum`, `scale_memory`, `weight_decay`, of
+        "trust-newton" `radius`; see `probgraph.optimize.minimize`. Of SciPy's methods `max_iterations`, `tolerance` and `record_path`.
 
     Returns a `Minimum`. A search that did not converge returns the best point found, and says so. Raises ValueError
     for unknown methods and options, and where the start is not finite, TypeError for what is no scalar graph.
@@ -333,13 +318,12 @@ class _Problem:
         if not np.isfinite(value):
             raise ValueError(f"minimize: at the start the value is {value}; start where it is finite")
         path = [q.copy()]
-        smooth = method not in ("Nelder-Mead", "Powell", "COBYLA")
+        smooth = method not in WITHOUT_GRADIENT
         found = by_scipy(
             self.objective if smooth else (lambda x: self.objective(x)[0]),
             q,
-            jac=smooth,
-            hess=self._curvature("newton") if SCIPY_METHODS[method] else None,
             method=method,
+            **derivatives_for(method, self._curvature),
             tol=options.get("tolerance", 1e-6 if smooth else 1e-10),
             callback=None if method == "COBYLA" else (lambda x, *_: path.append(np.array(x))),
             options={"maxiter": options.get("max_iterations", 10_000)},
@@ -355,6 +339,7 @@ class _Problem:
             bool(found.success),
             str(found.message).lower().rstrip("."),
             np.array(path) if options.get("record_path") else None,
+            int(getattr(found, "nhev", 0)),
         )
 
     def _result(self, found: OptimizeResult) -> Minimum:
@@ -366,6 +351,7 @@ class _Problem:
         minimum._problem, minimum._x = self, found.x
         minimum.cost, minimum.gradient_norm = found.value, found.gradient_norm
         minimum.iterations, minimum.evaluations = found.iterations, found.evaluations
+        minimum.curvature_evaluations = found.curvature_evaluations
         minimum.converged, minimum.message = found.converged, found.message
         minimum.path, minimum.starts = None, [minimum]
         if found.path is not None:

@@ -121,7 +121,8 @@ def search(
         except toolchain.NoCompilerError:
             pass
     try:
-        ending = loop.in_python(walk)
+        with np.errstate(all="ignore"):
+            ending = loop.in_python(walk)
     except KeyboardInterrupt:
         ending = Ending.STOPPED
     return walk.conclusion(ending)

@@ -5,8 +5,10 @@
 
 /* Steps are taken from ACCEPTED of the promised fall on; below POOR the region shrinks, above GOOD it grows. */
 static const double ACCEPTED = 0.1, POOR = 0.25, GOOD = 0.75;
-/* Products that are spent on the question whether a point without slope is a saddle. */
+/* Products that are spent at most on the question whether a point without slope is a saddle. */
 static const int64_t LOOKS = 200;
+/* The part that a vector of all directions has at least in any one, compared with the mean. */
+static const double LEAST_PART = 1e-4;
 
 enum inner_end { INTERIOR, BOUNDARY, DOWNWARD };
 
@@ -56,16 +58,16 @@ static int steihaug(objective *product, int64_t dim, const double *g, double rad
     return INTERIOR;
 }
 
-/* Whether H is curved downward in some direction; that is then in pair + dim, of length 1. Conjugate gradients on a vector
-   that has a part in every direction meet it (Royer, O'Neill & Wright, Math. Programming 2020). */
+/* Whether H is curved downward in some direction; that is then in pair + dim, of length 1. Conjugate gradients on a vector b
+   that has a part in every direction meet it (Royer, O'Neill & Wright, Math. Programming 2020). As long as they have not,
+   their residual's part in that direction is b's own at least: where the residual is smaller, there is none. */
 static int bends_down(objective *product, int64_t dim, double *pair, double *Hd, double *z, double *r, double *b,
                       double *curvature) {
     double *d = pair + dim, steepest = 0;
     /* Of ever higher frequency, lest it be like a wave that a Hessian on a grid has for an eigenvector. */
     for (int64_t i = 0; i < dim; i++) b[i] = cos((double)(i + 1) * (double)(i + 1));
-    const double small = 1e-10 * sqrt(dot(dim, b, b));
-    const int64_t most = dim < LOOKS ? dim : LOOKS;
-    const int how = steihaug(product, dim, b, INFINITY, small, most, pair, Hd, z, r, &steepest);
+    const double small = LEAST_PART * sqrt(dot(dim, b, b) / (double)dim);
+    const int how = steihaug(product, dim, b, INFINITY, small, LOOKS, pair, Hd, z, r, &steepest);
     if (how != DOWNWARD) return how;
     const double length = sqrt(dot(dim, d, d));
     *curvature = dot(dim, d, Hd) / (length * length);

@@ -22,7 +22,10 @@ ACCEPTED, POOR, GOOD = 0.1, 0.25, 0.75
 """Steps are taken from ACCEPTED of the promised fall on; below POOR the region shrinks, above GOOD it grows."""
 
 LOOKS = 200
-"""Products that are spent on the question whether a point without slope is a saddle."""
+"""Products that are spent at most on the question whether a point without slope is a saddle."""
+
+LEAST_PART = 1e-4
+"""The part that a vector of all directions has at least in any one, compared with the mean."""
 
 
 def minimize_trust_newton(
@@ -62,10 +65,10 @@ def _in_python(walk: Walk) -> Ending:
                 return Ending.SMALL_GRADIENT
             rejected = 0
             continue
-        small = min(0.5, math.sqrt(walk.norm)) * walk.norm
+        small = min(0.5, np.sqrt(walk.norm)) * walk.norm
         inner = _steihaug(walk, walk.gradient, radius, small, 2 * len(walk.x))
         z = inner.z
-        promised = -0.5 * float(z @ walk.gradient + z @ inner.residual)
+        promised = -0.5 * (z @ walk.gradient + z @ inner.residual)
         there = walk.x + z
         value, gradient = walk.evaluate(there)
         kept = -math.inf
@@ -73,9 +76,9 @@ def _in_python(walk: Walk) -> Ending:
             if promised > ROUNDING * abs(walk.value):
                 kept = (walk.value - value) / promised
             else:  # where values differ by rounding only, the slope says whether it was a good step
-                kept = float(math.sqrt(gradient @ gradient) < walk.norm)
-        if kept < POOR:
-            radius = math.sqrt(z @ z) / 4
+                kept = float(np.sqrt(gradient @ gradient) < walk.norm)
+        if not kept >= POOR:
+            radius = np.sqrt(z @ z) / 4
         elif kept > GOOD and inner.end != _End.INTERIOR:
             radius *= 2
         if kept > ACCEPTED:
@@ -109,23 +112,23 @@ def _steihaug(walk: Walk, g: np.ndarray, radius: float, small: float, most: int)
     it at the boundary.
     """
     z, r, d, product = np.zeros_like(g), g, -g, np.zeros_like(g)
-    square, steepest = float(r @ r), 0.0
+    square, steepest = r @ r, 0.0
     for k in range(most):
         found = walk.curvature(g.shape, walk.x, d)
         if found is None and k:  # as far as it came
             return _Inner(_End.INTERIOR, z, r, d, product, steepest)
         product = np.zeros_like(g) if found is None else found
-        bend = float(d @ product)
-        steepest = max(steepest, abs(bend) / float(d @ d))
+        bend = d @ product
+        steepest = max(steepest, abs(bend) / (d @ d))
         further = z + square / bend * d if bend > 0 else None
-        if further is None or not math.sqrt(further @ further) < radius:
+        if further is None or not np.sqrt(further @ further) < radius:
             if math.isfinite(radius):
                 step = _to_boundary(z, d, radius)
                 z, r = z + step * d, r + step * product
             return _Inner(_End.BOUNDARY if bend > 0 else _End.DOWNWARD, z, r, d, product, steepest)
         z, r = further, r + square / bend * product
-        after = float(r @ r)
-        if math.sqrt(after) <= small:
+        after = r @ r
+        if np.sqrt(after) <= small:
             break
         d, square = after / square * d - r, after
     return _Inner(_End.INTERIOR, z, r, d, product, steepest)
@@ -133,25 +136,26 @@ def _steihaug(walk: Walk, g: np.ndarray, radius: float, small: float, most: int)
 
 def _to_boundary(z: np.ndarray, d: np.ndarray, radius: float) -> float:
     """How far to go from z along d to be `radius` from the origin."""
-    a, b, c = float(d @ d), float(z @ d), float(z @ z) - radius * radius
-    return -c / (b + math.sqrt(b * b - a * c))
+    a, b, c = d @ d, z @ d, z @ z - radius * radius
+    return -c / (b + np.sqrt(b * b - a * c))
 
 
 def _downward(walk: Walk) -> tuple[np.ndarray, float] | None:
     """A unit vector along which the Hessian is curved downward, and that curvature; None if there is none.
 
-    Conjugate gradients on a vector that has a part in every direction meet it (Royer, O'Neill & Wright, Math. Programming
-    2020).
+    Conjugate gradients on a vector b that has a part in every direction meet it (Royer, O'Neill & Wright, Math. Programming
+    2020). As long as they have not, their residual's part in that direction is b's own at least: where the residual is
+    smaller, there is none.
     """
     dim = len(walk.x)
     # Of ever higher frequency, lest it be like a wave that a Hessian on a grid has for an eigenvector.
     b = np.cos(np.arange(1.0, dim + 1) ** 2)
-    inner = _steihaug(walk, b, math.inf, 1e-10 * math.sqrt(b @ b), min(dim, LOOKS))
+    inner = _steihaug(walk, b, math.inf, LEAST_PART * np.sqrt(b @ b / dim), LOOKS)
     if inner.end != _End.DOWNWARD:
         return None
     d = inner.direction
-    curvature = float(d @ inner.product) / float(d @ d)
-    return (d / math.sqrt(d @ d), curvature) if curvature < NEGATIVE * inner.steepest else None
+    curvature = (d @ inner.product) / (d @ d)
+    return (d / np.sqrt(d @ d), curvature) if curvature < NEGATIVE * inner.steepest else None
 
 
 _LOOP = Loop(

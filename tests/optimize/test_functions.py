@@ -158,7 +158,7 @@ def test_an_interrupt_keeps_the_best_point(monkeypatch):
         (
             lambda: pm.minimize(x**2, start={"x": 1.0}, method="sgd"),
             ValueError,
-            "method is 'sgd'; it must be one of 'L-BFGS', 'L-BFGS-B', 'gradient descent'",
+            "method is 'sgd'; it must be one of 'L-BFGS', 'L-BFGS-B', 'newton', 'trust-newton', 'gradient descent'",
         ),
         (lambda: pm.minimize(x**2), ValueError, r"give a start for x: start=\{'x': ...\}"),
         (
