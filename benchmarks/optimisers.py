@@ -3,7 +3,8 @@
     python -m benchmarks.optimisers
 
 A cell is the number of iterations to a known minimum (to 1e-3), "other" if a minimum that is not the lowest was found, or
-"-" if none was. Below it: 10,000 steps of gradient descent, and L-BFGS beside SciPy on NumPy code.
+"-" if none was. Below it: 10,000 steps of gradient descent, L-BFGS beside SciPy on NumPy code, and Newton's methods beside
+SciPy's with the same compiled derivatives.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 import probgraph as pm
 import probgraph.engine.tensor as T
+from probgraph.optimize.scipy_methods import derivatives_for
 
 LIMIT = 50_000
 
@@ -102,8 +105,11 @@ FUNCTIONS: dict[str, Function] = {
 }
 METHODS = (
     "L-BFGS",
+    "newton",
+    "trust-newton",
     "BFGS",
     "trust-exact",
+    "trust-ncg",
     "gradient descent",
     "momentum",
     "nesterov",
@@ -174,6 +180,39 @@ def speed() -> list[str]:
     ]
 
 
+#: Newton's methods, each with the methods of SciPy's that ask for the same derivatives
+_NEWTONS = {"newton": ["trust-exact"], "trust-newton": ["trust-ncg", "Newton-CG", "trust-krylov"]}
+
+
+def newtons(dims: Sequence[int] = (2, 100, 1000)) -> list[str]:
+    """Milliseconds of each on Rosenbrock's valley, as the rows of a table."""
+    from scipy.optimize import minimize as by_scipy
+
+    from probgraph.optimize import minimize as walk
+
+    options = {"tol": 1e-6, "options": {"maxiter": LIMIT}}
+    rows: dict[str, list[str]] = {}
+    for dim in dims:
+        start, times, point = np.full(dim, 0.5), 20 if dim <= 100 else 3, T.dvector("point")
+        problem = pm.minimize(rosenbrock(point), start={"point": start}, max_iterations=0)._problem
+        for ours, theirs in _NEWTONS.items():
+            curvature = problem._curvature(ours)
+            searches = {ours: partial(walk, problem.objective, start, ours, curvature=curvature)}
+            for method in theirs:
+                derivatives = derivatives_for(method, problem._curvature)
+                searches[f"SciPy's {method}"] = partial(
+                    by_scipy, problem.objective, start, method=method, **derivatives, **options
+                )
+            for name, search in searches.items():
+                taken = 1e3 * _seconds(search, times)
+                rows.setdefault(name, []).append(f"{taken:.0f}" if taken > 100 else f"{taken:.2g}")
+    head = [
+        f"| Rosenbrock from 0.5 | {' | '.join(f'{dim} dims' for dim in dims)} |",
+        "|---" * (len(dims) + 1) + "|",
+    ]
+    return [*head, *(f"| {name} | {' | '.join(row)} |" for name, row in rows.items())]
+
+
 def main() -> None:
     print(f"| | {' | '.join(METHODS)} |")
     print("|---" * (len(METHODS) + 1) + "|")
@@ -181,6 +220,9 @@ def main() -> None:
         print(f"| {name} | {' | '.join(cell(f, method) for method in METHODS)} |", flush=True)
     print()
     print("\n".join(speed()))
+    print()
+    print("Milliseconds, with the same compiled derivatives:\n")
+    print("\n".join(newtons()))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import scipy.stats as st
 import probgraph as pg
 import probgraph.engine as engine
 import probgraph.engine.tensor as T
-from benchmarks import call_cost, compile_time, log_likelihood, processes, report
+from benchmarks import call_cost, compile_time, log_likelihood, optimisers, processes, report
 from benchmarks.processes import MemoryWatch
 from benchmarks.roofline import microseconds_to_read
 from benchmarks.timing import ROUNDS, best
@@ -255,3 +255,12 @@ def test_log_likelihoods_are_written_and_read(tmp_path, capsys):
     assert "leave-one-out of 200 of them" in said
     assert float(re.search(r"within (\S+) of SciPy's", said)[1]) < 1e-5
     assert not list(tmp_path.iterdir())
+
+
+def test_newtons_methods_are_timed_beside_scipys():
+    rows = optimisers.newtons(dims=(2, 3))
+    names = [row.split("|")[1].strip() for row in rows[2:]]
+    assert names[0] == "newton" and "trust-newton" in names and "SciPy's trust-ncg" in names
+    assert all(float(cell) > 0 for row in rows[2:] for cell in row.split("|")[2:4])
+    row = [optimisers.cell(optimisers.FUNCTIONS["Beale"], method) for method in ("newton", "trust-newton")]
+    assert all(int(cell) < 20 for cell in row)

@@ -76,7 +76,7 @@ int64_t newton(const settings *s, state *at, objective *o, objective *hessian, d
         if (flat) {
             if (!size || shifted(dim, H, size, -NEGATIVE * size, L, v, &curvature)) return SMALL_GRADIENT;
             if (at->iteration == s->max_iterations) return OUT_OF_ITERATIONS;
-            how = leave_saddle(o, x, at->value, g, v, curvature, x1, g1, &value);
+            how = leave_saddle(o, x, at->value, v, curvature, x1, g1, &value);
             if (how == NOTHING_LOWER) return SMALL_GRADIENT;
         } else {
             int steepest = !size; /* where there are no second derivatives, or only zeros */

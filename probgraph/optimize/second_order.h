@@ -18,9 +18,9 @@ enum departure { LEFT, NOTHING_LOWER };
 
 /* From x, where there is next to no slope, along the unit vector v of negative curvature, whichever way is lower: 1 far, or
    a half, a quarter ... until the value falls by half of what the curvature promises. */
-static int leave_saddle(objective *o, const double *x, double value, const double *g, const double *v, double curvature,
-                        double *x1, double *g1, double *value1) {
-    double at = dot(o->dim, v, g) > 0 ? -1 : 1;
+static int leave_saddle(objective *o, const double *x, double value, const double *v, double curvature, double *x1,
+                        double *g1, double *value1) {
+    double at = 1;
     for (int trial = 0; trial < TRIALS; trial++, at /= 2)
         for (int side = 0; side < 2; side++, at = -at) {
             for (int64_t i = 0; i < o->dim; i++) x1[i] = x[i] + at * v[i];

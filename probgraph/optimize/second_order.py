@@ -82,7 +82,7 @@ class Walk:
     def leave_saddle(self, v: np.ndarray, curvature: float) -> bool:
         """Along the unit vector v of negative curvature, whichever way is lower: 1 far, or a half, a quarter ... until the
         value falls by half of what the curvature promises. Whether it does."""
-        at = -1.0 if v @ self.gradient > 0 else 1.0
+        at = 1.0
         for _ in range(TRIALS):
             for step in (at, -at):
                 there = self.x + step * v

@@ -33,8 +33,7 @@ static int steihaug(objective *product, int64_t dim, const double *g, double rad
     for (int64_t k = 0; k < most; k++) {
         const int code = evaluate(product, pair, Hd, &ignored);
         if (code == STOP) return STOP;
-        if (code && k) return INTERIOR; /* as far as it came */
-        if (code) memset(Hd, 0, dim * sizeof(double));
+        if (code) memset(Hd, 0, dim * sizeof(double)); /* where there are no second derivatives, down the slope */
         const double bend = dot(dim, d, Hd), length = dot(dim, d, d);
         *steepest = fmax(*steepest, fabs(bend) / length);
         double step = square / bend;
@@ -93,7 +92,7 @@ int64_t trust_newton(const settings *s, state *at, objective *o, objective *prod
             if (how == STOP) return STOPPED;
             if (how != DOWNWARD) return SMALL_GRADIENT;
             if (at->iteration == s->max_iterations) return OUT_OF_ITERATIONS;
-            const int left = leave_saddle(o, x, at->value, g, pair + dim, curvature, x1, g1, &value);
+            const int left = leave_saddle(o, x, at->value, pair + dim, curvature, x1, g1, &value);
             if (left == STOP) return STOPPED;
             if (left == NOTHING_LOWER) return SMALL_GRADIENT;
         } else {

@@ -113,10 +113,9 @@ def _steihaug(walk: Walk, g: np.ndarray, radius: float, small: float, most: int)
     """
     z, r, d, product = np.zeros_like(g), g, -g, np.zeros_like(g)
     square, steepest = r @ r, 0.0
-    for k in range(most):
+    for _ in range(most):
         found = walk.curvature(g.shape, walk.x, d)
-        if found is None and k:  # as far as it came
-            return _Inner(_End.INTERIOR, z, r, d, product, steepest)
+        # Where there are no second derivatives, down the slope.
         product = np.zeros_like(g) if found is None else found
         bend = d @ product
         steepest = max(steepest, abs(bend) / (d @ d))
