@@ -17,11 +17,11 @@ from probgraph.model.log_density import log_density
 from probgraph.model.model import Model, the_model
 from probgraph.optimize import minimize
 from probgraph.optimize.objective import CompiledObjective
-from probgraph.options import real, whole
+from probgraph.options import real, values_by_name, whether, whole
 from probgraph.pathfinder import pathfinder
 from probgraph.posterior import Results, dims_of_results
 from probgraph.progress import Bar
-from probgraph.samplers import LogDensity, jittered_starts
+from probgraph.samplers import LogDensity, generator, jittered_starts
 
 METHODS = ("advi", "fullrank_advi")
 
@@ -46,7 +46,7 @@ class Approximation:
         """Draws as ArviZ's object, one chain of them; as a dict of arrays (draws, \\*shape) by name on request."""
         if draws < 1:
             raise ValueError(f"sample: draws is {draws}; at least one is needed")
-        rng = np.random.default_rng(random_seed)
+        rng = generator(random_seed)
         q = self.mean + rng.standard_normal((draws, len(self.mean))) @ self.factor.T
         arrays = Results(self.model, self.layout).arrays(q[None])["posterior"]
         if not return_inferencedata:
@@ -62,6 +62,7 @@ def _ready(
 ) -> tuple[Model, LogDensity, Layout, np.ndarray]:
     model = the_model(model, f"{who}()")
     density, layout = log_density(model)
+    values_by_name(f"{who}: start", start)
     point = model.initial_point(start)
     q = layout.vector(point)
     logp, gradient = density(q)
@@ -111,7 +112,7 @@ def fit_laplace(
     # precision = upper upperᵀ, so that the covariance is L Lᵀ with L = upper⁻ᵀ, lower triangular.
     factor = np.linalg.inv(upper).T
     both = Approximation(model, layout, found.x, factor, "laplace")
-    rng = np.random.default_rng(random_seed)
+    rng = generator(random_seed)
     z = rng.standard_normal((chains, draws, len(found.x)))
     arrays = Results(model, layout).arrays(both.mean + z @ factor.T)["posterior"]
     return _as_arvizs(model, arrays, "laplace")
@@ -169,7 +170,7 @@ def fit_pathfinder(
     if not 0 <= jitter < np.inf:
         raise ValueError(f"fit_pathfinder: jitter is {jitter}; it must be finite, and at least 0")
     model, density, layout, q = _ready("fit_pathfinder", model, start)
-    rng = np.random.default_rng(random_seed)
+    rng = generator(random_seed)
     starts = jittered_starts(density, q, num_paths, int(rng.integers(2**62)), radius=jitter)
     paths = [
         pathfinder(density, one, rng, history=maxcor, max_iterations=maxiter, elbo_draws=num_elbo_draws)
@@ -264,11 +265,12 @@ def fit(
         raise ValueError(f"fit: method is {method!r}; it must be one of {', '.join(map(repr, METHODS))}")
     whole("fit: n", n, 1)
     whole("fit: mc_samples", mc_samples, 1)
+    whether("fit: progressbar", progressbar)
     real("fit: learning_rate", learning_rate, "finite and above 0")
     if not (np.isfinite(learning_rate) and learning_rate > 0):
         raise ValueError(f"fit: learning_rate is {learning_rate}; it must be a finite number above 0")
     model, density, layout, q = _ready("fit", model, start)
-    rng = np.random.default_rng(random_seed)
+    rng = generator(random_seed)
     dim, full = len(q), method == "fullrank_advi"
     inside = np.tril_indices(dim, -1)
     # The mean, the logarithms of the diagonal of the factor, and what is below the diagonal.

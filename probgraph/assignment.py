@@ -183,5 +183,6 @@ def _checked(who: str, names: Sequence[str], free: dict[str, FreeVariable]) -> N
     for name in names:
         if name not in free:
             raise ValueError(
-                f"{who}: {name!r} is no free variable of the model; those are {', '.join(free) or 'none'}"
+                f"{who}: vars is to have {name!r}, which is no free variable of the model; those are"
+                f" {', '.join(free) or 'none'}"
             )

@@ -13,6 +13,7 @@ from probgraph.model.model import Model, the_model
 from probgraph.optimize import METHODS, SECOND_ORDER, OptimizeResult, minimize
 from probgraph.optimize.objective import CompiledObjective
 from probgraph.optimize.scipy_methods import SCIPY_METHODS, WITHOUT_GRADIENT, derivatives_for
+from probgraph.options import values_by_name, whether
 from probgraph.posterior import Results
 from probgraph.samplers import LogDensity
 from probgraph.second_derivatives import Curvature, curvature_for
@@ -90,13 +91,17 @@ def find_MAP(
     array(3.)
     """
     model = the_model(model, "find_MAP()")
-    graphs = density_graphs(model, jacobian=False)
-    density, layout = compiled_density(graphs), graphs.layout
     if start is not None and initvals is not None:
         raise ValueError("find_MAP: start and initvals are two ways to say the same; give one")
-    if method not in METHODS and method.lower() not in SCIPYS:
+    for name, values in (("start", start), ("initvals", initvals)):
+        values_by_name(f"find_MAP: {name}", values)
+    for name, flag in (("include_transformed", include_transformed), ("progressbar", progressbar)):
+        whether(f"find_MAP: {name}", flag)
+    if not isinstance(method, str) or (method not in METHODS and method.lower() not in SCIPYS):
         known = ", ".join(map(repr, (*METHODS, *SCIPYS.values())))
         raise ValueError(f"find_MAP: method is {method!r}; it must be one of {known}")
+    graphs = density_graphs(model, jacobian=False)
+    density, layout = compiled_density(graphs), graphs.layout
     point = model.initial_point(start if initvals is None else initvals)
     q = layout.vector(point)
     logp, gradient = density(q)

@@ -14,6 +14,7 @@ from probgraph.inference_data import build
 from probgraph.model.model import Model, the_model
 from probgraph.predictive import of_draws
 from probgraph.results import posterior_draws
+from probgraph.samplers import generator
 
 Names = str | RandomVariable | Sequence[str | RandomVariable]
 
@@ -67,7 +68,7 @@ def recover_marginals(
         raise ValueError(f"{who}: nothing was summed out of the model; see marginalize()")
     draws, chains = posterior_draws(who, idata)
     shape = next(iter(draws.values())).shape[:2]
-    arrays = recovered(model, draws, np.random.default_rng(random_seed))
+    arrays = recovered(model, draws, generator(random_seed))
     chosen = set(var_names or [f.name for f in model.marginals] + [d.name for d in model.behind_marginals])
     kept = {n: a for n, a in arrays.items() if n.removeprefix("lp_") in chosen}
     if not return_samples:

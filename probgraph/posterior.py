@@ -18,6 +18,7 @@ from probgraph.inference_data import build
 from probgraph.model.layout import Layout
 from probgraph.model.log_density import Rows, compiled_rows
 from probgraph.model.model import Model
+from probgraph.options import names
 from probgraph.samplers.trace import Trace
 
 CHUNK = 2**20
@@ -85,16 +86,16 @@ class Results:
 
 
 def _chosen(model: Model, var_names: Sequence[str] | None) -> list[str]:
-    names = [v.name or "" for v in model.unobserved_RVs]
-    if var_names is None:
-        return names
-    var_names = [var_names] if isinstance(var_names, str) else var_names
-    for name in var_names:
-        if name not in names:
+    known = [v.name or "" for v in model.unobserved_RVs]
+    wanted = names("var_names", var_names)
+    if wanted is None:
+        return known
+    for name in wanted:
+        if name not in known:
             raise KeyError(
-                f"var_names: {name!r} is no free variable or Deterministic; those are {', '.join(names)}"
+                f"var_names: {name!r} is no free variable or Deterministic; those are {', '.join(known)}"
             )
-    return [name for name in names if name in set(var_names)]
+    return [name for name in known if name in set(wanted)]
 
 
 def likelihood_terms(model: Model, wanted: bool | Sequence[str] = True) -> dict[str, Variable]:

@@ -27,6 +27,7 @@ from probgraph.model.log_density import compiled_rows
 from probgraph.model.model import Model, the_model
 from probgraph.progress import Bar
 from probgraph.results import extend, posterior_draws
+from probgraph.samplers import generator
 
 #: numbers in a chunk of draws, all variables together
 CHUNK = 2**24
@@ -309,7 +310,7 @@ def sample_prior_predictive(
     observed = [o.name for o in model.observed]
     usual = [*(f.name for f in model.free), *(d.name or "" for d in model.deterministics), *observed]
     names = _names(who, model, var_names, usual)
-    arrays = plan(model, names).in_chunks(np.random.default_rng(random_seed), {}, count)
+    arrays = plan(model, names).in_chunks(generator(random_seed), {}, count)
     if not return_inferencedata:
         return arrays
     groups = {
@@ -422,7 +423,7 @@ def sample_posterior_predictive(
             )
         flat[name] = array.reshape(count, *array.shape[2:])
     with Bar(f"Drawing {', '.join(names)}", count, progressbar) as bar:
-        drawn = each.in_chunks(np.random.default_rng(random_seed), flat, count, bar)
+        drawn = each.in_chunks(generator(random_seed), flat, count, bar)
     arrays = {n: known[n] if n in given else drawn[n].reshape(*shape, *drawn[n].shape[1:]) for n in names}
     if not return_inferencedata:
         return arrays

@@ -26,7 +26,7 @@ from probgraph.model.log_density import DensityGraphs, compiled_density, density
 from probgraph.model.model import Model, the_model
 from probgraph.optimize import minimize
 from probgraph.optimize.objective import CompiledObjective
-from probgraph.options import between_0_and_1, options_by_name, real, whole
+from probgraph.options import between_0_and_1, options_by_name, place, real, whether, whole
 from probgraph.pathfinder import starts_of_paths
 from probgraph.posterior import IDATA_OPTIONS, Results, to_arviz
 from probgraph.remote import refuse_no_executor, sample_elsewhere
@@ -46,6 +46,9 @@ from probgraph.samplers import (
 )
 
 DTYPES = ("float64", "float32")
+PROGRESSBARS = (True, False, "combined", "split", "combined+stats", "split+stats")
+"""Shown or not; PyMC's names for how it is shown mean that it is."""
+
 INITS = {
     "auto": None,
     "jitter+adapt_diag": None,
@@ -206,7 +209,19 @@ def sample(
     for name, end in (("target_ess", target_ess), ("max_time", max_time)):
         if end is not None:
             real(name, end, "positive, or None for no such end")
-    if initvals is not None and not isinstance(initvals, Mapping | Sequence):
+    for name, flag in (
+        ("discard_tuned_samples", discard_tuned_samples),
+        ("return_inferencedata", return_inferencedata),
+        ("compute_convergence_checks", compute_convergence_checks),
+    ):
+        whether(name, flag)
+    if progressbar not in PROGRESSBARS:
+        raise TypeError(
+            f"progressbar is {progressbar!r}; it must be True or False, or of PyMC's {', '.join(PROGRESSBARS[2:])}"
+        )
+    for name, path in (("store", store), ("resume", resume)):
+        place(name, path)
+    if isinstance(initvals, str) or not isinstance(initvals, Mapping | Sequence | None):
         raise TypeError(
             f"initvals is {initvals!r}; it must be a dict of values by variable name, a list of them for the chains, or None"
         )

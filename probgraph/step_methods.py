@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from probgraph.options import positive, real, whether, whole
 from probgraph.samplers import Moves
 
 
@@ -89,12 +90,6 @@ class StepMethod:
         return {"places": tuple(p for t in targets for p in t.places), "name": f"{self.name}({names})"}
 
 
-def _check_positive(who: str, **numbers: float) -> None:
-    for name, value in numbers.items():
-        if not 0 < value < math.inf:
-            raise ValueError(f"{who}: {name} is {value}; it must be positive and finite")
-
-
 def _shape(who: str, proposal: Any) -> str:
     if proposal is None:
         return "normal"
@@ -125,19 +120,21 @@ class Metropolis(StepMethod):
     tune_interval: int = 100
 
     def __post_init__(self) -> None:
-        _check_positive(self.name, scaling=self.scaling, tune_interval=self.tune_interval)
+        positive(f"{self.name}: scaling", self.scaling)
+        whether(f"{self.name}: tune", self.tune)
+        whole(f"{self.name}: tune_interval", self.tune_interval, 1)
         _shape(self.name, self.proposal_dist)
 
     def moves(self, targets: Sequence[Target]) -> Moves:
         named = self._named(targets)
-        scales = (
-            np.ones(len(named["places"])) if self.S is None else np.asarray(self.S, dtype=np.float64).ravel()
-        )
-        if len(scales) != len(named["places"]) or not (scales > 0).all():
-            raise ValueError(
-                f"{self.name}: S needs {len(named['places'])} positive scales, one for each element of"
-                f" {', '.join(t.name for t in targets)}; got {self.S!r}"
-            )
+        count = len(named["places"])
+        legal = f"it must be {count} positive scales, one for each element of {targets[0].name}"
+        try:
+            scales = np.ones(count) if self.S is None else np.asarray(self.S, dtype=np.float64).ravel()
+        except (TypeError, ValueError):
+            raise TypeError(f"{self.name}: S is {self.S!r}; {legal}") from None
+        if len(scales) != count or not (scales > 0).all() or not np.isfinite(scales).all():
+            raise ValueError(f"{self.name}: S is {self.S!r}; {legal}")
         return Moves(
             "metropolis",
             scales=tuple(self.scaling * scales),
@@ -160,6 +157,7 @@ class BinaryGibbsMetropolis(StepMethod):
     needs = "is not 0 or 1; use Metropolis, or CategoricalGibbsMetropolis for categories"
 
     def __post_init__(self) -> None:
+        real(f"{self.name}: transit_p", self.transit_p, "above 0, and at most 1")
         if not 0 < self.transit_p <= 1:
             raise ValueError(f"{self.name}: transit_p is {self.transit_p}; it must be above 0, and at most 1")
 
@@ -228,9 +226,11 @@ class Slice(StepMethod):
     needs = "is discrete; use Metropolis"
 
     def __post_init__(self) -> None:
-        _check_positive(self.name, w=self.w)
+        positive(f"{self.name}: w", self.w)
+        whether(f"{self.name}: tune", self.tune)
+        real(f"{self.name}: iter_limit", self.iter_limit, "at least 1")
         if not self.iter_limit >= 1:
-            raise ValueError(f"{self.name}: iter_limit is {self.iter_limit}; at least one is needed")
+            raise ValueError(f"{self.name}: iter_limit is {self.iter_limit}; it must be at least 1")
 
     def fits(self, target: Target) -> bool:
         return not target.discrete
@@ -269,9 +269,10 @@ class DEMetropolisZ(StepMethod):
     needs = "is discrete; use Metropolis"
 
     def __post_init__(self) -> None:
-        _check_positive(self.name, scaling=self.scaling, tune_interval=self.tune_interval)
+        positive(f"{self.name}: scaling", self.scaling)
+        whole(f"{self.name}: tune_interval", self.tune_interval, 1)
         if self.lamb is not None:
-            _check_positive(self.name, lamb=self.lamb)
+            positive(f"{self.name}: lamb", self.lamb)
         if self.tune not in ("lambda", None):
             raise ValueError(f"{self.name}: tune is {self.tune!r}; it must be 'lambda' or None")
         _shape(self.name, self.proposal_dist)

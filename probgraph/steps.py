@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from probgraph.options import between_0_and_1, real, whole
+from probgraph.options import between_0_and_1, positive, real, whole
 from probgraph.samplers import Path
 
 
@@ -59,9 +59,7 @@ class WALNUTS:
 
     def __post_init__(self) -> None:
         _check(self)
-        real("WALNUTS: max_error", self.max_error, "positive and finite")
-        if not 0 < self.max_error < float("inf"):
-            raise ValueError(f"WALNUTS: max_error is {self.max_error}; it must be positive and finite")
+        positive("WALNUTS: max_error", self.max_error)
 
 
 @dataclass(frozen=True)
@@ -88,12 +86,8 @@ class HamiltonianMC:
 
     def __post_init__(self) -> None:
         _check(self)
-        real(f"{self.name}: path_length", self.path_length, "positive and finite")
+        positive(f"{self.name}: path_length", self.path_length)
         real(f"{self.name}: jitter", self.jitter, "at least 0 and below 1")
-        if not 0 < self.path_length < float("inf"):
-            raise ValueError(
-                f"{self.name}: path_length is {self.path_length}; it must be positive and finite"
-            )
         if not 0 <= self.jitter < 1:
             raise ValueError(f"{self.name}: jitter is {self.jitter}; it must be at least 0 and below 1")
         whole(f"{self.name}: max_steps", self.max_steps, 1)

@@ -1,5 +1,6 @@
 """Bad values of options: each is refused before anything runs, by name, with what was given and what is legal."""
 
+import inspect
 import re
 
 import numpy as np
@@ -47,6 +48,23 @@ SAMPLE = [
     ("step", "nutz", "it must be one of 'nuts', 'walnuts'"),
     ("callback", 1, "it must be a function of"),
     ("executor", 1, "it must be a concurrent.futures.Executor"),
+    ("initvals", "x", "it must be a dict of values by variable name"),
+    ("var_names", 3, "it must be a name, a list of names, or None for all"),
+    ("var_names", [3], "it must be a name, a list of names, or None for all"),
+    ("store", 3, "it must be the path of a directory, or None"),
+    ("resume", [], "it must be the path of a directory, or None"),
+    ("progressbar", "yes", "it must be True or False, or of PyMC's combined"),
+    ("discard_tuned_samples", "x", "it must be True or False"),
+    ("return_inferencedata", None, "it must be True or False"),
+    ("compute_convergence_checks", "x", "it must be True or False"),
+    *(
+        (name, float("nan"), WHOLE + least)
+        for name, least in (("draws", "0"), ("chains", "1"), ("thin", "1"))
+    ),
+    ("step_jitter", float("nan"), "it must be at least 0 and below 1"),
+    ("step_jitter", -0.1, "it must be at least 0 and below 1"),
+    ("target_ess", 0, "it must be positive, or None"),
+    ("target_ess", float("nan"), "it must be positive, or None"),
 ]
 SMC = [
     ("draws", 9, "it must be at least 10"),
@@ -59,6 +77,10 @@ SMC = [
     ("correlation_threshold", "x", NUMBER + "lie between 0 and 1"),
     ("random_seed", "a", "it must be an int >= 0"),
     ("idata_kwargs", 3, "it must be a dict of options, which are coords, dims"),
+    ("kernel", "abc", "it must be one of 'mh', 'hmc', 'nuts'"),
+    ("var_names", 3, "it must be a name, a list of names, or None for all"),
+    ("return_inferencedata", 1, "it must be True or False"),
+    ("threshold", float("nan"), PART),
 ]
 FIT = [
     ("n", 0, "it must be at least 1"),
@@ -67,14 +89,35 @@ FIT = [
     ("method", "svgd", "it must be one of 'advi', 'fullrank_advi'"),
     ("learning_rate", -1, "it must be a finite number above 0"),
     ("learning_rate", "x", NUMBER + "finite and above 0"),
+    ("learning_rate", float("nan"), "it must be a finite number above 0"),
+    ("random_seed", -1, "it must be an int >= 0"),
+    ("start", 0, "it must be a dict of values by variable name, or None"),
+    ("progressbar", "x", "it must be True or False"),
 ]
 PATHFINDER = [
     ("num_paths", 1.5, WHOLE + "1"),
     ("num_draws", 0, "it must be at least 1"),
     ("jitter", "x", NUMBER + "finite, at least 0"),
     ("importance_sampling", "x", "it must be 'psis', 'psir' or None"),
+    ("jitter", float("nan"), "it must be finite, and at least 0"),
+    ("maxcor", 0, "it must be at least 1"),
+    ("random_seed", "x", "it must be an int >= 0"),
+    ("start", [], "it must be a dict of values by variable name, or None"),
 ]
-LAPLACE = [("draws", 0, "it must be at least 1"), ("chains", 1.5, WHOLE + "1")]
+LAPLACE = [
+    ("draws", 0, "it must be at least 1"),
+    ("chains", 1.5, WHOLE + "1"),
+    ("random_seed", 1.5, "it must be an int >= 0"),
+    ("start", "x", "it must be a dict of values by variable name, or None"),
+]
+MAP = [
+    ("method", 3, "it must be one of 'L-BFGS'"),
+    ("method", "simplex", "it must be one of 'L-BFGS'"),
+    ("start", 0, "it must be a dict of values by variable name, or None"),
+    ("initvals", "x", "it must be a dict of values by variable name, or None"),
+    ("include_transformed", 1, "it must be True or False"),
+    ("progressbar", "x", "it must be True or False"),
+]
 VERBS = [
     (verb, *case)
     for verb, cases in (
@@ -83,9 +126,38 @@ VERBS = [
         (pg.fit, FIT),
         (pg.fit_pathfinder, PATHFINDER),
         (pg.fit_laplace, LAPLACE),
+        (pg.find_MAP, MAP),
     )
     for case in cases
 ]
+
+
+def positive(option):
+    legal = "it must be positive and finite"
+    wrong = [(option, value, legal) for value in (0, -1.0, np.nan, np.inf)]
+    return [
+        *wrong,
+        (option, "x", NUMBER + "positive and finite"),
+        (option, [1.0], NUMBER + "positive and finite"),
+    ]
+
+
+def counted(option):
+    return [
+        (option, 0, "it must be at least 1"),
+        *((option, value, WHOLE + "1") for value in (1.5, np.nan, "x")),
+    ]
+
+
+def flag(option):
+    return [(option, value, "it must be True or False") for value in ("yes", 1.5, None)]
+
+
+PROPOSAL = (
+    "proposal_dist",
+    "gauss",
+    "it must be one of NormalProposal, UniformProposal, CauchyProposal, LaplaceProposal",
+)
 TREES = [
     ("max_treedepth", 0, "it must be from 1 to 30"),
     ("max_treedepth", 1.5, "it must be a whole number, from 1 to 30"),
@@ -121,6 +193,39 @@ STEPS = [
             ],
         ),
         (pg.MALA, TARGETS),
+        (pg.Metropolis, [*positive("scaling"), *counted("tune_interval"), *flag("tune"), PROPOSAL]),
+        (
+            pg.Slice,
+            [
+                *positive("w"),
+                *flag("tune"),
+                ("iter_limit", 0, "it must be at least 1"),
+                ("iter_limit", np.nan, "it must be at least 1"),
+                ("iter_limit", "x", NUMBER + "at least 1"),
+            ],
+        ),
+        (
+            pg.BinaryGibbsMetropolis,
+            [
+                *(("transit_p", p, "it must be above 0, and at most 1") for p in (0, -1, 1.5, np.nan)),
+                ("transit_p", "x", NUMBER + "above 0, and at most 1"),
+            ],
+        ),
+        (
+            pg.CategoricalGibbsMetropolis,
+            [("proposal", p, "it must be 'uniform' or 'proportional'") for p in ("gibbs", 1, None)],
+        ),
+        (
+            pg.DEMetropolisZ,
+            [
+                *positive("lamb"),
+                *positive("scaling"),
+                *counted("tune_interval"),
+                PROPOSAL,
+                ("tune", "gamma", "it must be 'lambda' or None"),
+                ("tune", True, "it must be 'lambda' or None"),
+            ],
+        ),
     )
     for case in cases
 ]
@@ -139,9 +244,8 @@ def model():
 
 @pytest.mark.parametrize("verb, option, value, legal", VERBS, ids=name_of)
 def test_of_verbs(verb, option, value, legal, model):
-    quiet = {"progressbar": False} if verb in (pg.sample, pg.fit) else {}
     with pytest.raises((TypeError, ValueError), match=refusal(option, value, legal)):
-        verb(**{"model": model, **quiet, option: value})
+        verb(**{"model": model, option: value})
 
 
 @pytest.mark.parametrize("step, option, value, legal", STEPS, ids=name_of)
@@ -152,6 +256,62 @@ def test_of_steps(step, option, value, legal):
 
 def refusal(option, value, legal):
     return rf"\b{option} is {re.escape(repr(value))}; {re.escape(legal)}"
+
+
+class Odd:
+    """What no option can be."""
+
+    def __repr__(self):
+        return "<odd>"
+
+
+EVERY = [
+    (what, option)
+    for what in (*dict.fromkeys(verb for verb, *_ in VERBS), *dict.fromkeys(step for step, *_ in STEPS))
+    for option, parameter in inspect.signature(what).parameters.items()
+    if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+]
+
+
+@pytest.mark.parametrize("what, option", EVERY, ids=name_of)
+def test_every_option_says_what_it_may_be(what, option, model):
+    """Whatever options there are, also those that come later."""
+    given = {option: Odd()}
+    with pytest.raises((TypeError, ValueError), match=rf"\b{option} is (a Odd|<odd>); it must be "):
+        if isinstance(what, type):
+            # The variables, and scales for their elements, are looked at when there are some.
+            pg.sample(step=what(**given), model=model, progressbar=False)
+        else:
+            what(**{"model": model, **given})
+
+
+def test_names_that_are_not_there(model):
+    for error, text, options in (
+        (
+            KeyError,
+            "var_names: 'nope' is no free variable or Deterministic; those are x",
+            {"var_names": ["nope"]},
+        ),
+        (
+            KeyError,
+            "initial value for 'nope', which is no free variable; those are x",
+            {"initvals": {"nope": 1}},
+        ),
+        (
+            TypeError,
+            "idata_kwargs: 'nope' is no option; those are log_likelihood",
+            {"idata_kwargs": {"nope": 1}},
+        ),
+        (TypeError, r"sample\(\) got an unexpected keyword argument 'nope'", {"nope": 1}),
+        (FileNotFoundError, "there is no stored run at 'nope'", {"resume": "nope"}),
+        (
+            ValueError,
+            "Slice: vars is to have 'nope', which is no free .* those are x",
+            {"step": pg.Slice(["nope"])},
+        ),
+    ):
+        with pytest.raises(error, match=text):
+            pg.sample(model=model, **options)
 
 
 @pytest.mark.filterwarnings("ignore:There w")

@@ -267,7 +267,7 @@ def test_chains_elsewhere(tmp_path):
         (
             lambda m: pm.Metropolis(["x"], S=[1.0, 2.0]),
             ValueError,
-            "S needs 1 positive scales, one for each element of x",
+            "S is .*; it must be 1 positive scales, one for each element of x",
         ),
         (lambda m: pm.Slice(w=-1.0), ValueError, "Slice: w is -1.0; it must be positive"),
         (lambda m: pm.Slice(iter_limit=0), ValueError, "iter_limit is 0; at least one"),
@@ -286,7 +286,7 @@ def test_chains_elsewhere(tmp_path):
         (
             lambda m: pm.Metropolis(["nobody"]),
             ValueError,
-            "'nobody' is no free variable of the model; those are x, z, k",
+            "vars is to have 'nobody', which is no free variable of the model; those are x, z, k",
         ),
         (
             lambda m: [pm.Metropolis(["z"]), pm.Slice(["z"])],

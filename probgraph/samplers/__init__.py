@@ -13,7 +13,7 @@ from probgraph.samplers.memory import warn_of_memory
 from probgraph.samplers.moves import Moves
 from probgraph.samplers.nuts import Path
 from probgraph.samplers.particle_moves import RandomWalks, Trajectories
-from probgraph.samplers.seeds import seed_sequence
+from probgraph.samplers.seeds import generator, seed_sequence
 from probgraph.samplers.store import Store
 from probgraph.samplers.tempered import tempered
 from probgraph.samplers.trace import Trace, joined_traces, thinned
@@ -32,6 +32,7 @@ __all__ = [
     "Trace",
     "Trajectories",
     "Watch",
+    "generator",
     "jittered_starts",
     "joined_traces",
     "prepare",

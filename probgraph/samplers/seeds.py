@@ -6,8 +6,8 @@ on how many run at once. So the same seed gives the same draws on any machine wi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
@@ -29,8 +29,17 @@ def seed_sequence(random_seed: Seed) -> np.random.SeedSequence:
     """The seed as NumPy's; with fresh entropy for None. TypeError or ValueError for what is no seed."""
     if isinstance(random_seed, np.random.SeedSequence):
         return random_seed
+    return _made(np.random.SeedSequence, random_seed)
+
+
+def generator(random_seed: Seed | np.random.Generator) -> np.random.Generator:
+    """NumPy's generator for a seed, or the one that is given. TypeError or ValueError for what is no seed."""
+    return _made(np.random.default_rng, random_seed)
+
+
+def _made(make: Callable[[Any], Any], random_seed: Any) -> Any:
     try:
-        return np.random.SeedSequence(random_seed)
+        return make(random_seed)
     except (TypeError, ValueError) as error:
-        what = "an int >= 0, a sequence of them, a SeedSequence or None"
+        what = "an int >= 0, a sequence of them, a SeedSequence, a Generator or None"
         raise type(error)(f"random_seed is {random_seed!r}; it must be {what}") from error
