@@ -97,7 +97,7 @@ def values_by_name(name: str, value: Any) -> None:
     >>> values_by_name("start", {"x": 1.0})
     """
     if value is not None and not isinstance(value, Mapping):
-        raise TypeError(f"{name} is {value!r}; it must be a dict of values by variable name, or None")
+        raise TypeError(f"{name} is {value!r}; it must be a dict of values by name, or None")
 
 
 def options_by_name(name: str, given: Any, legal: Sequence[str]) -> dict[str, Any]:

@@ -18,13 +18,25 @@ from probgraph.inference_data import build
 from probgraph.model.layout import Layout
 from probgraph.model.log_density import Rows, compiled_rows
 from probgraph.model.model import Model
-from probgraph.options import names
+from probgraph.options import names, options_by_name, values_by_name, whether
 from probgraph.samplers.trace import Trace
 
 CHUNK = 2**20
 """Numbers in a chunk of positions whose values are computed at a time."""
 
 IDATA_OPTIONS = ("log_likelihood", "include_transformed", "coords", "dims")
+
+
+def idata_options(given: Any, legal: Sequence[str] = IDATA_OPTIONS) -> dict[str, Any]:
+    """What `idata_kwargs` asks for. TypeError for names or values that are none of the `legal` options'."""
+    options = options_by_name("idata_kwargs", given, legal)
+    for name in ("coords", "dims"):
+        values_by_name(f"idata_kwargs: {name}", options.get(name))
+    whether("idata_kwargs: include_transformed", options.get("include_transformed", False))
+    likelihood = options.get("log_likelihood")
+    if not isinstance(likelihood, bool):
+        names("idata_kwargs: log_likelihood", likelihood)
+    return options
 
 
 class Results:
@@ -68,6 +80,12 @@ class Results:
         """How much is kept of one draw, as that at q (dim,)."""
         groups = self.arrays(q[None, None])
         return sum(array.nbytes for group in groups.values() for array in group.values())
+
+    def refuse_what_does_not_fit(self, q: np.ndarray, options: Mapping[str, Any]) -> None:
+        """Raise what ArviZ's object of the draw at q (dim,) raises, as of coords of another length: before there are
+        draws that it would cost."""
+        dims, coords = _dims_and_coords(self.model, options)
+        build(self.arrays(q[None, None]), dims, coords, {})
 
     def _in_chunks(self, q: np.ndarray) -> list[np.ndarray]:
         """The rows' values, some thousands of rows at a time: what is stored as float32 is never all float64 at once."""
@@ -132,11 +150,17 @@ def to_arviz(
         groups["warmup_sample_stats"] = dict(trace.tuning_stats)
     groups["observed_data"] = {o.name: o.present_array() for o in model.observed}
     groups["constant_data"] = {d.name or "": d.get_value() for d in model.data_vars}
-    coords: dict[str, Any] = {**model.coords, **(options.get("coords") or {})}
+    dims, coords = _dims_and_coords(model, options)
     if trace.interrupted:
         coords["chain"] = trace.chains
-    dims = {**dims_of_results(model), **(options.get("dims") or {})}
     return build(groups, dims, coords, attrs)
+
+
+def _dims_and_coords(model: Model, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    return (
+        {**dims_of_results(model), **(options.get("dims") or {})},
+        {**model.coords, **(options.get("coords") or {})},
+    )
 
 
 def dims_of_results(model: Model) -> dict[str, tuple[str | None, ...]]:

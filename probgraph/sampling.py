@@ -26,9 +26,9 @@ from probgraph.model.log_density import DensityGraphs, compiled_density, density
 from probgraph.model.model import Model, the_model
 from probgraph.optimize import minimize
 from probgraph.optimize.objective import CompiledObjective
-from probgraph.options import between_0_and_1, options_by_name, place, real, whether, whole
+from probgraph.options import between_0_and_1, place, real, whether, whole
 from probgraph.pathfinder import starts_of_paths
-from probgraph.posterior import IDATA_OPTIONS, Results, to_arviz
+from probgraph.posterior import Results, idata_options, to_arviz
 from probgraph.remote import refuse_no_executor, sample_elsewhere
 from probgraph.running import Place, Run, new_store, refuse_another_model, stored_run, watch_of
 from probgraph.samplers import (
@@ -226,7 +226,7 @@ def sample(
             f"initvals is {initvals!r}; it must be a dict of values by variable name, a list of them for the chains, or None"
         )
     model = the_model(model, "sample()")
-    options = options_by_name("idata_kwargs", idata_kwargs, IDATA_OPTIONS)
+    options = idata_options(idata_kwargs)
     if not isinstance(init, str) or init not in INITS:
         raise ValueError(f"init is {init!r}; it must be one of {', '.join(map(repr, INITS))}")
     if metric == "auto":
@@ -280,6 +280,8 @@ def sample(
         starts = stored.starts
     else:
         starts = _starts(model, compiled, chains, run.seed, initvals, init, jitter_max_retries)
+    if options:
+        compiled.results.refuse_what_does_not_fit(starts[0], options)
     of_results = compiled.results.bytes_of_draw(starts[0]) * len(starts) * -(-run.draws // thin)
     warn_of_memory(compiled.layout.dim, len(starts), run.draws, run.tune, of_results)
     watch = watch_of(stored, callback, target_ess, max_time, compiled.layout)

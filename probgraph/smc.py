@@ -14,8 +14,8 @@ from probgraph.inference_data import build
 from probgraph.model.layout import Layout
 from probgraph.model.log_density import compiled_rows, refuse_without_gradient, tempered_density
 from probgraph.model.model import Model, the_model
-from probgraph.options import between_0_and_1, options_by_name, whether, whole
-from probgraph.posterior import Results, dims_of_results, pointwise_rows
+from probgraph.options import between_0_and_1, whether, whole
+from probgraph.posterior import Results, dims_of_results, idata_options, pointwise_rows
 from probgraph.predictive import sample_prior_predictive
 from probgraph.samplers import Path, RandomWalks, Trajectories, seed_sequence, tempered
 from probgraph.samplers.particle_moves import ParticleMoves
@@ -93,7 +93,7 @@ def sample_smc(
             "sample_smc: variables that are summed out are drawn again by sample() alone; use that"
         )
     whether("return_inferencedata", return_inferencedata)
-    options = options_by_name("idata_kwargs", idata_kwargs, ("coords", "dims"))
+    options = idata_options(idata_kwargs, ("coords", "dims"))
     layout = Layout(model.value_vars)
     results = Results(model, layout, var_names)
     moves = _moves(model, layout, kernel)

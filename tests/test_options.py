@@ -91,7 +91,7 @@ FIT = [
     ("learning_rate", "x", NUMBER + "finite and above 0"),
     ("learning_rate", float("nan"), "it must be a finite number above 0"),
     ("random_seed", -1, "it must be an int >= 0"),
-    ("start", 0, "it must be a dict of values by variable name, or None"),
+    ("start", 0, "it must be a dict of values by name, or None"),
     ("progressbar", "x", "it must be True or False"),
 ]
 PATHFINDER = [
@@ -102,19 +102,19 @@ PATHFINDER = [
     ("jitter", float("nan"), "it must be finite, and at least 0"),
     ("maxcor", 0, "it must be at least 1"),
     ("random_seed", "x", "it must be an int >= 0"),
-    ("start", [], "it must be a dict of values by variable name, or None"),
+    ("start", [], "it must be a dict of values by name, or None"),
 ]
 LAPLACE = [
     ("draws", 0, "it must be at least 1"),
     ("chains", 1.5, WHOLE + "1"),
     ("random_seed", 1.5, "it must be an int >= 0"),
-    ("start", "x", "it must be a dict of values by variable name, or None"),
+    ("start", "x", "it must be a dict of values by name, or None"),
 ]
 MAP = [
     ("method", 3, "it must be one of 'L-BFGS'"),
     ("method", "simplex", "it must be one of 'L-BFGS'"),
-    ("start", 0, "it must be a dict of values by variable name, or None"),
-    ("initvals", "x", "it must be a dict of values by variable name, or None"),
+    ("start", 0, "it must be a dict of values by name, or None"),
+    ("initvals", "x", "it must be a dict of values by name, or None"),
     ("include_transformed", 1, "it must be True or False"),
     ("progressbar", "x", "it must be True or False"),
 ]
@@ -256,6 +256,28 @@ def test_of_steps(step, option, value, legal):
 
 def refusal(option, value, legal):
     return rf"\b{option} is {re.escape(repr(value))}; {re.escape(legal)}"
+
+
+@pytest.mark.parametrize(
+    "options, error, text",
+    [
+        ({"coords": 3}, TypeError, "idata_kwargs: coords is 3; it must be a dict of values by name"),
+        ({"dims": ["a"]}, TypeError, r"idata_kwargs: dims is \['a'\]; it must be a dict of values by name"),
+        (
+            {"log_likelihood": 3},
+            TypeError,
+            "log_likelihood is 3; it must be a name, a list of names, or None",
+        ),
+        ({"include_transformed": 1}, TypeError, "include_transformed is 1; it must be True or False"),
+        ({"log_likelihood": "z"}, KeyError, "log_likelihood: 'z' is not observed; observed are y"),
+        ({"dims": {"x": ["a"]}, "coords": {"a": [1, 2]}}, ValueError, "x"),
+    ],
+)
+def test_of_results_before_there_are_draws(options, error, text, model, monkeypatch):
+    """An error after hours would cost the draws."""
+    monkeypatch.setattr("probgraph.sampling.sample_chains", lambda *a, **k: pytest.fail("it sampled"))
+    with pytest.raises(error, match=text):
+        pg.sample(model=model, idata_kwargs=options)
 
 
 class Odd:

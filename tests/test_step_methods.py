@@ -270,7 +270,7 @@ def test_chains_elsewhere(tmp_path):
             "S is .*; it must be 1 positive scales, one for each element of x",
         ),
         (lambda m: pm.Slice(w=-1.0), ValueError, "Slice: w is -1.0; it must be positive"),
-        (lambda m: pm.Slice(iter_limit=0), ValueError, "iter_limit is 0; at least one"),
+        (lambda m: pm.Slice(iter_limit=0), ValueError, "iter_limit is 0; it must be at least 1"),
         (lambda m: pm.Slice(["z"]), ValueError, "Slice: z is discrete; use Metropolis"),
         (lambda m: pm.DEMetropolisZ(["x", "z"]), ValueError, "DEMetropolisZ: z is discrete"),
         (
