@@ -61,7 +61,8 @@ def run_in_parts(
     The state counts iterations as `iteration`, and there are `most`. An exception of a function that it calls, which is
     kept in that one's data, comes out.
     """
-    part, ending = 16, int(Ending.GOING_ON)
+    # With many unknowns an iteration may be long: it begins with few.
+    part, ending = min(16, 1 + 4096 // dim), int(Ending.GOING_ON)
     try:
         while ending == Ending.GOING_ON:
             before, began = state.iteration, time.perf_counter()

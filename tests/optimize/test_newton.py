@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import signal
 
 import numpy as np
 import pytest
@@ -324,6 +325,33 @@ def test_interrupts_keep_what_was_found_and_errors_come_out(method, where, error
     assert not found.converged and "interrupted in iteration" in found.message
     assert 0 < found.iterations < 9 and found.value < objective(start)[0]
     assert objective(found.x)[0] == found.value
+
+
+@needs_compiler
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer's signal")
+@pytest.mark.parametrize(("method", "dim"), [("newton", 1200), ("trust-newton", 100_000)])
+def test_a_loop_in_c_hears_a_signal(method, dim):
+    point = T.dvector("point")
+    start = np.linspace(-1.5, 0.3, dim)
+    problem = pm.minimize(
+        FUNCTIONS["Rosenbrock"].cost(point), start={"point": start}, max_iterations=0
+    )._problem
+    curvature = problem._curvature(method)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        found = minimize(
+            problem.objective, start, method, curvature=curvature, tolerance=0.0, relative_change=0.0
+        )
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert not found.converged and "interrupted in iteration" in found.message
+    assert found.iterations > 0 and problem.objective(found.x)[0] == found.value < problem.objective(start)[0]
 
 
 def _callback(curvature, method):
