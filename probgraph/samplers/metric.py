@@ -88,7 +88,17 @@ def of_gradient(gradient: np.ndarray) -> Metric:
 def diagonal(draws: np.ndarray, gradients: np.ndarray, before: Metric) -> Metric:
     """From draws and gradients (n, dim) sqrt(var(draw) / var(gradient)) as the inverse metric's diagonal."""
     with np.errstate(all="ignore"):
-        return of_variances(root_of_ratio(draws.var(axis=0), gradients.var(axis=0), before))
+        return _diagonal(centred(draws), centred(gradients), before)
+
+
+def centred(rows: np.ndarray) -> np.ndarray:
+    """Rows (..., n, dim) without their mean."""
+    return rows - rows.mean(axis=-2, keepdims=True)
+
+
+def _diagonal(x: np.ndarray, g: np.ndarray, before: Metric) -> Metric:
+    """`diagonal` of centred draws and gradients."""
+    return of_variances(root_of_ratio((x * x).mean(axis=0), (g * g).mean(axis=0), before))
 
 
 def root_of_ratio(of_draws: np.ndarray, of_gradients: np.ndarray, before: Metric) -> np.ndarray:
@@ -159,12 +169,13 @@ def dense(draws: np.ndarray, gradients: np.ndarray, before: Metric) -> Metric:
 
 
 def _directions(draws: np.ndarray, gradients: np.ndarray, before: Metric, cutoff: float) -> Metric:
-    plain = diagonal(draws, gradients, before)
+    with np.errstate(all="ignore"):
+        x, g = centred(draws), centred(gradients)
+        plain = _diagonal(x, g, before)
+        x, g = x / plain.scales, g * plain.scales
     n, dim = draws.shape
     if n < 3 or dim < 2:
         return plain
-    x = (draws - draws.mean(axis=0)) / plain.scales
-    g = (gradients - gradients.mean(axis=0)) * plain.scales
     if not (np.isfinite(x).all() and np.isfinite(g).all()):
         return plain
     try:

@@ -15,6 +15,7 @@ from probgraph.samplers.metric import (
     Estimate,
     Metric,
     beyond,
+    centred,
     dense,
     diagonal,
     geometric_mean,
@@ -28,13 +29,20 @@ def better(draws: np.ndarray, gradients: np.ndarray, before: Metric) -> Metric:
 
     Each is estimated from one half of the draws and measured on the other; the better kind then from all.
     """
-    half, dim = len(draws) // 2, draws.shape[1]
-    if half < 5 or dim < 2:
+    n, dim = draws.shape
+    if n < 10 or dim < 2:
         return diagonal(draws, gradients, before)
-    added = added_by_moments if dim <= 2 * half else added_by_draws
+    found = None
+    if n >= 4 * dim:
+        # So many single out few directions by chance, and where they single out none there is nothing to choose.
+        found = low_rank(draws, gradients, before)
+        if found.kind == "diag":
+            return found
+    added = added_by_moments if dim <= 2 * (n // 2) else added_by_draws
     with np.errstate(all="ignore"):
-        chosen = low_rank if added(draws, gradients, before) < 0 else diagonal
-    return chosen(draws, gradients, before)
+        if not added(draws, gradients, before) < 0:
+            return diagonal(draws, gradients, before)
+    return found or low_rank(draws, gradients, before)
 
 
 ESTIMATES: dict[str, Estimate] = {"diag": diagonal, "low_rank": low_rank, "dense": dense, "auto": better}
@@ -50,7 +58,7 @@ def added_by_draws(draws: np.ndarray, gradients: np.ndarray, before: Metric) -> 
         found = low_rank(draws[seen], gradients[seen], before)
         if found.vectors is None or found.stretches is None:
             continue
-        x, g = _centred(draws[unseen]) / found.scales, _centred(gradients[unseen]) * found.scales
+        x, g = centred(draws[unseen]) / found.scales, centred(gradients[unseen]) * found.scales
         along_x, along_g = (((a @ found.vectors.T) ** 2).mean(axis=0) for a in (x, g))
         total += _added((1.0 + found.stretches) ** 2, along_x, along_g)
     return total
@@ -79,11 +87,7 @@ def _added(values: np.ndarray, along_x: np.ndarray, along_g: np.ndarray) -> floa
     return float(((values - 1.0) * along_g + (1.0 / values - 1.0) * along_x).sum())
 
 
-def _centred(rows: np.ndarray) -> np.ndarray:
-    return rows - rows.mean(axis=-2, keepdims=True)
-
-
 def _moments(rows: np.ndarray) -> np.ndarray:
     """The second moments (..., dim, dim) of rows (..., n, dim)."""
-    rows = _centred(rows)
+    rows = centred(rows)
     return rows.swapaxes(-1, -2) @ rows / rows.shape[-2]

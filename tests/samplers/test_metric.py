@@ -97,6 +97,21 @@ def test_auto_takes_the_better_kind():
     assert better(draws, gradients, metric.identity(10)).kind == "diag"
 
 
+@pytest.mark.parametrize("dim", [2, 6, 30])
+@pytest.mark.parametrize("n", [10, 25, 100])
+@pytest.mark.parametrize("shape", [1.0, 4.0, 1e9])
+def test_the_choice_is_that_of_the_divergence(n, dim, shape):
+    """Of draws whose gradients vary much, little and not beyond what a normal's do."""
+    random = np.random.default_rng(n)
+    draws = random.normal(size=(n, dim))
+    gradients = -draws * random.gamma(shape, 1 / shape, size=(n, dim))
+    before = metric.identity(dim)
+    expected = metric.low_rank if added_by_draws(draws, gradients, before) < 0 else metric.diagonal
+    np.testing.assert_array_equal(
+        inverse(better(draws, gradients, before)), inverse(expected(draws, gradients, before))
+    )
+
+
 @pytest.mark.parametrize("n", [24, 41, 200])
 def test_what_directions_add_is_a_difference_of_divergences(n):
     """By moments and by draws; of draws from a normal, and from one with independent tails of Student's."""
