@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 import probgraph as pg
-from probgraph.samplers.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = {"tune": 200, "chains": 2, "cores": 2, "random_seed": 7, "progressbar": False}
@@ -66,7 +65,7 @@ pg.sample(5, step=step, model=model, **SETTINGS | dict(tune=5))  # compiled from
 {before}
 with warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")
-    result = pg.sample({draws}, step=step, store={store!r}, model=model, {options}**SETTINGS)
+    result = pg.sample({draws}, step=step, {verb}={store!r}, model=model, {options}**SETTINGS)
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
 np.savez({store!r} + ".npz", **{{name: v.values for name, v in result.posterior.data_vars.items()}})
 attrs = dict(interrupted=int(result.posterior.attrs["interrupted"]), chains=result.posterior.chain.values.tolist())
@@ -74,9 +73,15 @@ print(json.dumps(attrs | dict(said=[str(w.message) for w in said])))
 """
 
 
-def started(path, which, before="", options="", draws=MANY):
+def started(path, which, before="", options="", draws=MANY, verb="store"):
     text = PROGRAM.format(
-        tests=str(ROOT / "tests"), which=which, before=before, options=options, store=str(path), draws=draws
+        tests=str(ROOT / "tests"),
+        verb=verb,
+        which=which,
+        before=before,
+        options=options,
+        store=str(path),
+        draws=draws,
     )
     return subprocess.Popen(
         [sys.executable, "-c", text],
@@ -90,11 +95,7 @@ def started(path, which, before="", options="", draws=MANY):
 def drawing(path, which, before=""):
     """The program, once all its chains have stored draws."""
     program = started(path, which, before)
-    states = [path / f"chain_{number}" / "state.json" for number in range(SETTINGS["chains"])]
-    deadline = time.monotonic() + 120
-    while not all(state.exists() for state in states):
-        assert program.poll() is None and time.monotonic() < deadline, program.communicate()
-        time.sleep(0.01)
+    wait_until(lambda: min(stored(path)) > 0, program)
     return program
 
 
@@ -108,7 +109,7 @@ def ended(program, path):
 
 def resumed(path, which):
     """The stored run as one that ends soon, resumed; and the same run undisturbed."""
-    kept = [Store.open(path).chain(number)[2].done for number in range(SETTINGS["chains"])]
+    kept = stored(path)
     assert all(100 <= n < MANY for n in kept), kept
     wanted = max(kept) + 250
     settings = json.loads((path / "settings.json").read_text())
@@ -146,12 +147,33 @@ def check_kept(answer, draws, path, which, interrupted=1):
 
 
 @pytest.mark.parametrize("which", WAYS)
-def test_killed(tmp_path, which):
-    program = drawing(tmp_path / "run", which)
+def test_killed_twice(tmp_path, which):
+    path = tmp_path / "run"
+    kill(drawing(path, which))
+    before = stored(path)
+    again = started(path, which, verb="resume")
+    wait_until(lambda: min(stored(path)) > max(before), again)
+    kill(again)
+    _, gone_on, undisturbed = resumed(path, which)
+    same(gone_on, undisturbed)
+
+
+def kill(program):
     program.kill()  # SIGKILL: nothing can be cleaned up
     program.communicate()
-    _, gone_on, undisturbed = resumed(tmp_path / "run", which)
-    same(gone_on, undisturbed)
+
+
+def stored(path):
+    """How many draws of each chain there are on disk."""
+    states = [path / f"chain_{number}" / "state.json" for number in range(SETTINGS["chains"])]
+    return [json.loads(state.read_text())["done"] if state.exists() else 0 for state in states]
+
+
+def wait_until(condition, program):
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert program.poll() is None and time.monotonic() < deadline, program.communicate()
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("which", WAYS)
@@ -183,10 +205,7 @@ def test_ctrl_c_twice_to_be_sure(tmp_path, which):
     flag, go = tmp_path / "diagnosing", tmp_path / "go"
     program = drawing(tmp_path / "run", which, SLOWLY.format(flag=str(flag), go=str(go)))
     program.send_signal(signal.SIGINT)
-    deadline = time.monotonic() + 60
-    while not flag.exists():
-        assert program.poll() is None and time.monotonic() < deadline, program.communicate()
-        time.sleep(0.01)
+    wait_until(flag.exists, program)
     program.send_signal(signal.SIGINT)
     time.sleep(0.2)
     go.touch()

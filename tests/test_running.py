@@ -168,6 +168,27 @@ def test_a_callback_sees_each_draw_once(step):
         np.testing.assert_array_equal([entry[4] for entry in mine], result.sample_stats["lp"].values[chain])
 
 
+@with_each_step
+@pytest.mark.filterwarnings("ignore:There w", "ignore:R-hat", "ignore:Of these draws")
+def test_a_callback_sees_what_a_resumed_run_draws(step, tmp_path):
+    settings = {"tune": 30, "chains": 2, "model": model(), "step": step, **QUIET}
+    pg.sample(240, store=tmp_path / "run", **settings)
+    # Of the first chain there are 240 draws, the second was killed while it tuned; and there are more to come.
+    (tmp_path / "run" / "chain_1" / "state.json").unlink()
+    text = (tmp_path / "run" / "settings.json").read_text().replace('"draws": 240', '"draws": 300')
+    (tmp_path / "run" / "settings.json").write_text(text)
+    seen = []
+
+    def callback(trace, draw):
+        assert np.isfinite(draw.q).all() and len(trace) == draw.draw_idx + 1
+        seen.append((draw.chain, draw.tuning, draw.draw_idx))
+
+    pg.sample(resume=tmp_path / "run", callback=callback, model=model(), progressbar=False)
+    expected = [(0, False, i) for i in range(240, 300)]
+    expected += [(1, True, i) for i in range(30)] + [(1, False, i) for i in range(300)]
+    assert sorted(seen) == sorted(expected)
+
+
 @pytest.mark.filterwarnings("ignore:There w", "ignore:Sampling was interrupted")
 def test_a_callback_that_fails_does_not_cost_the_draws():
     def callback(trace, draw):

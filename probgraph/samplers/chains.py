@@ -99,6 +99,7 @@ def sample_chains(
     generators = chain_generators(random_seed, count, "draws", first_chain)
     kernel = kernel_of_chains()
     stop = ctypes.c_int32(0)
+    watch = watch if watch is not None else Watch()
     whole = np.empty((count, draws, density.dim))
     chains = []
     for number in range(count):
@@ -118,10 +119,11 @@ def sample_chains(
         except ValueError as error:
             raise ValueError(f"chain {first_chain + number}: {error}") from error
         chains.append(_Chain(nuts, whole[number], tune, targets))
-        if watch is not None and watch.store is not None:
+        if watch.store is not None:
             chains[-1].block = STORED_AT_ONCE
         if resume is not None and (found := resume.chain(number)) is not None:
             chains[-1].go_on(*found)
+            watch.begin_after(number, tune, chains[-1].finished)
 
     cores = min(cores or _processors(), count)
     progress = Progress() if progressbar else None
@@ -130,7 +132,6 @@ def sample_chains(
         a_draw = evaluations_of_draw(density.dim, path, moves)
         if (said := forecast(seconds_of(density, starts[0]), a_draw, left, cores)) is not None:
             progress.say(said)
-    watch = watch if watch is not None else Watch()
     with terminated_as_interrupted():
         interrupted = _run(chains, cores, stop, progress, watch)
     with putting_together():

@@ -87,6 +87,10 @@ class Watch:
     def needed(self) -> bool:
         return any(x is not None for x in (self.store, self.callback, self.target_ess, self.max_time))
 
+    def begin_after(self, number: int, tuned: int, drawn: int) -> None:
+        """A chain that goes on: of so many draws the callback was told before."""
+        self._shown[number, True], self._shown[number, False] = tuned, drawn
+
     def look(self, chains: Sequence[Watched]) -> None:
         self.keep(chains)
         if self.callback is not None:
