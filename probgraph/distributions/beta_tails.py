@@ -13,10 +13,11 @@ from probgraph.engine.graph import Variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops.special import betainc, betaincc, betaincinv
 
-#: of the continued fraction, enough where a tail is less than FAR
+#: of the continued fraction, enough where a tail is less than FAR unless that is because b is less than SMALL
 TERMS = 16
 LOG_TWO = float(np.log(2.0))
 FAR = 1e-8
+SMALL = 1e-3
 
 
 def log_beta_below(a: Variable, b: Variable, x: Variable, y: Variable) -> Variable:
@@ -27,7 +28,7 @@ def log_beta_below(a: Variable, b: Variable, x: Variable, y: Variable) -> Variab
     value = ew.switch(left, betainc(a, b, small), betaincc(b, a, far_side))
     other = ew.switch(left, betaincc(a, b, small), betainc(b, a, far_side))
     # Where x is too small to be a number, the first term is all there is.
-    far = (value < FAR) | (x < float(np.finfo(x.dtype).tiny) * 1e3)
+    far = ((value < FAR) & ((b > SMALL) | left)) | (x < float(np.finfo(x.dtype).tiny) * 1e3)
     tail = _tail(
         *(
             ew.switch(far, v, usual)

@@ -16,9 +16,10 @@ from probgraph.engine.graph import Variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops.special import gammainc, gammaincc, gammainccinv, gammaincinv
 
-#: of the continued fractions, enough where a tail is less than FAR
+#: of the continued fractions, enough where a tail is less than FAR, and the upper tail's point beyond SOON
 TERMS = 16
 FAR = 1e-8
+SOON = 4.0
 
 
 def log_lower_gamma(alpha: Variable, beta: Variable, x: Variable) -> Variable:
@@ -39,7 +40,8 @@ def log_upper_gamma(alpha: Variable, beta: Variable, x: Variable) -> Variable:
     greatest = float(np.finfo(x.dtype).max) ** 0.9
     y = ew.minimum(beta * x, greatest)
     value = gammaincc(alpha, y)
-    far = value < FAR
+    # Before SOON it is less than FAR only for the smallest alpha.
+    far = (value < FAR) & (y > SOON)
     a, z, point = ew.switch(far, alpha, 1.0), ew.switch(far, y, 1.0), ew.switch(far, x, 1.0)
     fraction = z - a + (2 * TERMS + 1.0)
     for n in range(TERMS, 0, -1):

@@ -21,12 +21,12 @@ from probgraph.distributions.gamma_tails import (
 from probgraph.distributions.normal_functions import (
     HALF_LOG_TWO_PI,
     ROOT_HALF,
-    log_half_erfcx,
     log_normal_integral,
     normal_quantile,
     quantile,
 )
 from probgraph.distributions.parameters import Alternative
+from probgraph.distributions.passages import log_passage_tails
 from probgraph.distributions.special import betaln, log1mexp_exp, log1p_square, log_gamma_kernel
 from probgraph.distributions.student_tails import log_student_middle, log_student_tail, student_distance
 from probgraph.engine.graph import Variable
@@ -521,29 +521,16 @@ class Wald(Distribution):
         distance = off * (off / y)
         return 0.5 * ew.log(self.lam) - HALF_LOG_TWO_PI - 1.5 * ew.log(y) - 0.5 * self.lam * distance
 
-    def _distances(self, x):
+    def _tails(self, x):
         y = x - self.alpha
         root = ew.sqrt(self.lam / y)
-        return root * ((y - self.mu) / self.mu), root * (y / self.mu + 1.0)
-
-    def _lower_tail(self, near, far):
-        return ew.logaddexp(log_normal_integral(near), log_half_erfcx(far) - 0.5 * ew.sqr(near))
-
-    def _upper_tail(self, near, far):
-        """For near > 0, where both parts are small and the second is the smaller."""
-        above = ew.maximum(near, 0.0)
-        tail = log_half_erfcx(above)
-        return tail - 0.5 * ew.sqr(above) + ew.log1mexp(ew.minimum(log_half_erfcx(far) - tail, -1e-300))
+        return log_passage_tails(root * ((y - self.mu) / self.mu), root * (y / self.mu + 1.0), 2.0 * root)
 
     def cumulative(self, x):
-        near, far = self._distances(x)
-        below = self._lower_tail(ew.minimum(near, 0.0), far)
-        return ew.switch(near > 0.0, ew.log1mexp(self._upper_tail(near, far)), below)
+        return self._tails(x)[0]
 
     def survival(self, x):
-        near, far = self._distances(x)
-        beyond = ew.log1mexp(self._lower_tail(ew.minimum(near, 0.0), far))
-        return ew.switch(near > 0.0, self._upper_tail(near, far), beyond)
+        return self._tails(x)[1]
 
     def draw(self, rng, size, mu, lam, alpha):
         return alpha + rng.wald(mu, lam, size)

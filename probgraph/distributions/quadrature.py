@@ -26,9 +26,14 @@ _PLACES, _WEIGHTS = 0.5 + 0.5 * _PLACES, 0.5 * _WEIGHTS
 
 def integral(function: Callable[..., Variable], length: Variable, *parameters: Variable) -> Variable:
     """The integral of function(v, *parameters) over v from 0 to `length`, of the shape that all have together."""
+    return length * average(function, length, *parameters)
+
+
+def average(function: Callable[..., Variable], length: Variable, *parameters: Variable) -> Variable:
+    """What `function` is on the way, on average: a number too where that times the length would vanish."""
     places, weights = (array.astype(length.dtype) for array in (_PLACES, _WEIGHTS))
     ready = [shape_padright(p) for p in (length, *parameters)]
-    return length * sum_of(weights * function(ready[0] * places, *ready[1:]), axis=-1)
+    return sum_of(weights * function(ready[0] * places, *ready[1:]), axis=-1)
 
 
 def reach(slope: Variable, curvature: Variable | float = 1.0) -> Variable:

@@ -43,7 +43,7 @@ def log_i0e(x: Variable) -> Variable:
 
 
 def _log_arc(low: Variable, high: Variable, kappa: Variable) -> Variable:
-    """The log of the integral of exp(kappa (cos t - 1)) over t from low to high, -π <= low <= high < 3π.
+    """The log of the integral of exp(kappa (cos t - 1)) over t from low to high, -2π <= low <= high <= 2π.
 
     In pieces between a top and the bottom beside it, each from its higher end on as far as it is worth going.
     """
@@ -68,7 +68,7 @@ def _log_arc(low: Variable, high: Variable, kappa: Variable) -> Variable:
 
         return ew.sqr(sine), end > start, integral(falling, length, start, kappa)
 
-    pieces = [piece(-math.pi, 0.0), piece(0.0, 0.0), piece(math.pi, TWO_PI), piece(TWO_PI, TWO_PI)]
+    pieces = [piece(-TWO_PI, -TWO_PI), piece(-math.pi, 0.0), piece(0.0, 0.0), piece(math.pi, TWO_PI)]
     depths = [ew.switch(there, depth, 1.0) for depth, there, _ in pieces]
     least = disconnected_grad(functools.reduce(ew.minimum, depths))
     total = sum(part * ew.exp(-2.0 * kappa * ew.maximum(depth - least, 0.0)) for depth, _, part in pieces)
@@ -101,8 +101,8 @@ class VonMises(Distribution):
 
     def _tails(self, x):
         """log P(X <= x) and log P(X > x): of the arcs before and after x, by the smaller of them."""
-        first = ew.mod(-self.mu, TWO_PI) - math.pi  # where -π is, seen from mu: at least -π, less than π
-        here = first + (x + math.pi)
+        centre = self.mu - TWO_PI * ew.round_half_to_even(self.mu / TWO_PI)
+        first, here = -math.pi - centre, x - centre
         total = log_i0e(self.kappa) + LOG_TWO_PI
         before, after = (
             _log_arc(low, high, self.kappa) - total for low, high in ((first, here), (here, first + TWO_PI))

@@ -22,17 +22,13 @@ from probgraph.distributions.normal_functions import (
     quantile,
 )
 from probgraph.distributions.parameters import Alternative
+from probgraph.distributions.quadrature import average, integral
 from probgraph.distributions.skewed import log_kept_and_rest
 from probgraph.distributions.special import betaln, log1p_square
 from probgraph.distributions.student_tails import log_student_tail, student_distance
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
-
-#: Gauss and Legendre's places and weights between 0 and 1
-_NODES = [
-    (0.5 + 0.5 * float(p), 0.5 * float(w)) for p, w in zip(*np.polynomial.legendre.leggauss(10), strict=True)
-]
 
 
 class Normal(Distribution):
@@ -400,7 +396,7 @@ class ExGaussian(Distribution):
     def survival(self, x):
         z = (x - self.mu) / self.sigma
         # The normal is beyond x, or the exponential leads there.
-        return ew.logaddexp(log_normal_integral(-z), self.density(x) + ew.log(self.nu))
+        return ew.minimum(ew.logaddexp(log_normal_integral(-z), self.density(x) + ew.log(self.nu)), 0.0)
 
     def cumulative(self, x):
         z, s = (x - self.mu) / self.sigma, self.sigma / self.nu
@@ -413,18 +409,18 @@ class ExGaussian(Distribution):
         nearer = log_half_erfcx(-out)
         inside = z < 0.0
         fall = ew.switch(inside, log_half_erfcx(s - out) - nearer, led - log_normal)
-        fall = ew.switch(narrow, -1.0, ew.minimum(fall, 0.0))  # what is not asked for spoils no gradient
+        fall = ew.switch(narrow, -1.0, ew.minimum(fall, -1e-300))  # what is not asked for spoils no gradient
         plain = ew.switch(inside, nearer - 0.5 * ew.sqr(out), log_normal) + ew.log1mexp(fall)
         left = z <= 0.5 * s
         width = ew.switch(narrow, s, 0.5)
         start = ew.switch(left, -z, 0.0)
-        inner = sum(w * mills_slope(start + width * p) for p, w in _NODES)
+        inner = average(lambda v, start: mills_slope(start + v), width, start)
         below = -0.5 * ew.sqr(z) - HALF_LOG_TWO_PI + ew.log(width) + ew.log(inner)
         most = above < -1.0
         at = ew.switch(left | most, width, z)
-        passed = sum(w * ew.exp(-0.5 * ew.sqr(at - width * p)) for p, w in _NODES)
+        passed = integral(lambda v, at: ew.exp(-0.5 * ew.sqr(at - v)), width, at)
         gone = ew.log1mexp(ew.minimum(width * (0.5 * width - at), 0.0)) + log_normal_integral(at - width)
-        beside = ew.logaddexp(ew.log(ew.maximum(width * passed, 1e-300)) - HALF_LOG_TWO_PI, gone)
+        beside = ew.logaddexp(ew.log(ew.maximum(passed, 1e-300)) - HALF_LOG_TWO_PI, gone)
         result = ew.switch(narrow, ew.switch(left, below, beside), plain)
         return ew.switch(most, ew.log1mexp(ew.minimum(above, -1.0)), result)
 

@@ -15,7 +15,7 @@ from probgraph.engine.ops import elementwise as ew
 
 _LOG_PI = log(pi)
 #: as good as infinite, and its square is a number
-_VAST = 1e150
+_VAST = 1e153
 
 
 def log_kept_and_rest(h: Variable, a: Variable) -> tuple[Variable, Variable]:

@@ -6,6 +6,7 @@ normal's times a function that hardly changes, and the tail an integral that fal
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -23,6 +24,8 @@ from probgraph.engine.ops import elementwise as ew
 NEARLY_NORMAL = 1e4
 #: of a normal's density nothing is left there
 _END = 9.0
+#: Riemann's function
+_ZETA = {2: math.pi**2 / 6, 3: 1.2020569031595942, 4: math.pi**4 / 90}
 
 
 def log_student_tail(nu: Variable, z: Variable) -> Variable:
@@ -59,18 +62,35 @@ def _either(
 
 
 def _beta_tail(nu: Variable, z: Variable) -> Variable:
-    square = ew.sqr(z)
-    return log_beta_below(0.5 * nu, as_variable(0.5), nu / (nu + square), square / (nu + square))
+    _, is_power, power = _power(nu, z)
+    square = ew.sqr(ew.switch(is_power, 1.0, z))
+    whole = log_beta_below(0.5 * nu, as_variable(0.5), nu / (nu + square), square / (nu + square))
+    return ew.switch(is_power, power, whole)
 
 
 def _beta_middle(nu: Variable, z: Variable) -> Variable:
     # Near 0 the density is that at 0; there z² would vanish.
-    size = ew.abs(z) / ew.sqrt(nu)
+    size, is_power, power = _power(nu, z)
     near = size < 1e-9
     flat = ew.log(ew.switch(near, size, 1.0)) + LOG_TWO - betaln(0.5 * nu, 0.5)
-    square = ew.sqr(ew.switch(near, 1.0, z))
+    square = ew.sqr(ew.switch(near | is_power, 1.0, z))
     whole = log_beta_below(as_variable(0.5), 0.5 * nu, square / (nu + square), nu / (nu + square))
-    return ew.switch(near, flat, whole)
+    return ew.switch(near, flat, ew.switch(is_power, ew.log1mexp(power), whole))
+
+
+def _power(nu: Variable, z: Variable) -> tuple[Variable, Variable, Variable]:
+    """|z| / √nu, where it is so large that the tail is one power of it, and the logarithm of that tail."""
+    size = ew.abs(z) / ew.sqrt(nu)
+    vast = size > 1e100
+    log_size = ew.log(ew.abs(ew.switch(vast, z, 1.0))) - 0.5 * ew.log(nu)
+    a = 0.5 * nu
+    # log(a B(a, 1/2)), which nearly vanishes with a.
+    small = ew.minimum(a, 1e-4)
+    series = small * (
+        2.0 * LOG_TWO - small * (_ZETA[2] - small * (2.0 * _ZETA[3] - small * (3.5 * _ZETA[4])))
+    )
+    log_beta = ew.switch(a < 1e-4, series, ew.log(a) + betaln(a, 0.5))
+    return size, vast, ew.switch(vast, -2.0 * a * log_size - log_beta, -1.0)
 
 
 def _beta_distance(nu: Variable, tail: Variable, middle: Variable) -> Variable:
