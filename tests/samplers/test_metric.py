@@ -87,6 +87,18 @@ def test_fisher_divergence_is_zero_for_the_right_metric_of_a_normal():
     assert fisher_divergence(metric.identity(5), draws, gradients) > 1.0
 
 
+@pytest.mark.parametrize("spread", [0.1, 0.3, 1.0])
+def test_directions_are_not_missed_by_cholesky_factors(spread):
+    random = np.random.default_rng(6)
+    told = []
+    for _ in range(100):
+        a, b = (np.eye(4) + spread * random.normal(size=(4, 4)) for _ in "ab")
+        values = metric.geometric_mean(a @ a.T, b @ b.T)[0]
+        told.append(metric.certainly_within(2.0, a @ a.T, b @ b.T))
+        assert not (told[-1] and metric.beyond(values, 2.0).any())
+    assert any(told) == (spread < 1.0) and all(told) == (spread < 0.3)
+
+
 def test_auto_takes_the_better_kind():
     before = metric.identity(40)
     assert better(*draws_of(spiked(), 100), before).kind == "low_rank"
