@@ -249,17 +249,13 @@ def _rank_normalised(draws: np.ndarray) -> np.ndarray:
 def _by_rank(flat: np.ndarray, values: np.ndarray) -> np.ndarray:
     """For each of flat (n, dim) what its rank in its column has in ``values`` (2 n - 1,), those of the ranks 1, 1.5, 2 to
     n: ties have the average of their ranks."""
-    n, dim = flat.shape
-    columns = np.ascontiguousarray(flat.T)
-    order = np.argsort(columns, axis=1)
-    inorder = np.take_along_axis(columns, order, axis=1)
-    new = np.ones((dim, n), bool)
-    new[:, 1:] = inorder[:, 1:] != inorder[:, :-1]
-    first = np.flatnonzero(new)
-    after = np.append(first[1:], n * dim)
-    twice = first + after - 1 - 2 * n * (first // n)
-    found = np.empty((dim, n))
-    np.put_along_axis(found, order, np.repeat(values[twice], after - first).reshape(dim, n), axis=1)
+    found = np.empty(flat.shape[::-1])
+    for column, place in zip(flat.T, found, strict=True):  # one by one they stay in the processor's cache
+        order = np.argsort(column)
+        inorder = column[order]
+        first = np.append(0, 1 + np.flatnonzero(inorder[1:] != inorder[:-1]))
+        after = np.append(first[1:], len(column))
+        place[order] = np.repeat(values[first + after - 1], after - first)
     return found.T
 
 

@@ -37,6 +37,8 @@ def effective_sizes(draws: np.ndarray) -> np.ndarray:
 def _autocovariance(chains: np.ndarray) -> np.ndarray:
     """At each lag (n, dim), the mean over chains (chains, n, dim): of their spectra, before one transform back for all."""
     n = chains.shape[1]
-    spectra = np.fft.rfft(chains - chains.mean(axis=1, keepdims=True), 2 * n, axis=1)
-    power = (spectra.real**2 + spectra.imag**2).mean(axis=0)
-    return np.fft.irfft(power, 2 * n, axis=0)[:n] / n
+    power = np.zeros((n + 1, chains.shape[2]))
+    for chain in chains:
+        spectrum = np.fft.rfft(chain - chain.mean(axis=0), 2 * n, axis=0)
+        power += spectrum.real**2 + spectrum.imag**2
+    return np.fft.irfft(power, 2 * n, axis=0)[:n] / (n * len(chains))
