@@ -185,7 +185,7 @@ def _agreement(
         problems["ess"] = (
             f"There are fewer than {needed} effective draws ({FEWEST_EFFECTIVE} a chain) for"
             f" {_list(variables, few, least, least, '.0f')}: quantiles and their errors cannot be trusted. Draw about"
-            f" {times:.1f} times as many (draws={int(np.ceil(times * trace.draws.shape[1] / 100)) * 100}), or reparameterise."
+            f" {times:.1f} times as many (draws={int(np.ceil(times * trace.thin * trace.draws.shape[1] / 100)) * 100}), or reparameterise."
         )
 
 

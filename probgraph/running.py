@@ -37,10 +37,16 @@ class Run:
     spawn_key: Sequence[int] = field(default_factory=tuple)
     moves: tuple[Moves, ...] = ()
     moved: tuple[str, ...] = ()
+    thin: int = 1
 
     @property
     def seed(self) -> np.random.SeedSequence:
         return np.random.SeedSequence(self.entropy, spawn_key=tuple(self.spawn_key))
+
+    @property
+    def kept(self) -> int:
+        """Draws of each chain that are kept."""
+        return -(-self.draws // self.thin)
 
     def options(self) -> dict[str, Any]:
         """The keyword arguments of `sample_chains`."""
@@ -54,6 +60,7 @@ class Run:
             "max_error",
             "path",
             "moves",
+            "thin",
         )
         return {name: getattr(self, name) for name in names} | {"random_seed": self.seed}
 

@@ -40,7 +40,6 @@ from probgraph.samplers import (
     putting_together,
     sample_chains,
     seed_sequence,
-    thinned,
     warn_if_no_compiler,
     warn_of_memory,
 )
@@ -160,7 +159,8 @@ def sample(
         `mpi4py.futures`. Each chain is a task; the model is pickled, and compiled by the worker. The draws are those of
         a run without it.
     thin
-        Of `draws` draws of each chain every `thin`-th is kept.
+        Of `draws` draws of each chain every `thin`-th is kept, in memory as in a store; the others are counted in its
+        `n_steps`, `diverging` and `reached_max_treedepth`. What else counts draws (`callback`, `target_ess`) sees these.
     dtype
         "float32" stores real results in half the memory; what is computed is float64 all the same.
     compute_convergence_checks
@@ -271,6 +271,7 @@ def sample(
             [int(key) for key in seed.spawn_key],
             steps.moves(model, graphs.layout),
             tuple(sorted(steps.values(model))),
+            thin,
         )
     built = time.perf_counter() - began
     # What was summed out is drawn again from all that is left.
@@ -282,8 +283,8 @@ def sample(
         starts = _starts(model, compiled, chains, run.seed, initvals, init, jitter_max_retries)
     if options:
         compiled.results.refuse_what_does_not_fit(starts[0], options)
-    of_results = compiled.results.bytes_of_draw(starts[0]) * len(starts) * -(-run.draws // thin)
-    warn_of_memory(compiled.layout.dim, len(starts), run.draws, run.tune, of_results)
+    of_results = compiled.results.bytes_of_draw(starts[0]) * len(starts) * run.kept
+    warn_of_memory(compiled.layout.dim, len(starts), run.kept, run.tune, of_results)
     watch = watch_of(stored, callback, target_ess, max_time, compiled.layout)
     if store is not None:
         watch.store = new_store(store, run, compiled.density, compiled.layout, starts)
@@ -310,7 +311,6 @@ def sample(
         )
         if compute_convergence_checks:
             diagnosis.warn()
-        trace = thinned(trace, thin)
         if not return_inferencedata:
             arrays = compiled.results.arrays(trace.draws)["posterior"]
             return arrays if not model.marginals else with_recovered(model, arrays, run.seed, var_names)

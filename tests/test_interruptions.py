@@ -51,21 +51,26 @@ def case(which):
     return model, [*methods, pg.NUTS()]
 
 
-WAYS = ("gradients", "both", "methods alone")
+WAYS = ("gradients", "both", "methods alone", "both, thinned")
+
+
+def settings_of(which):
+    return SETTINGS | {"thin": 7 if which.endswith("thinned") else 1}
+
 
 PROGRAM = """
 import json, os, resource, sys, warnings
 sys.path.insert(0, {tests!r})
 import numpy as np
 import probgraph as pg
-from test_interruptions import SETTINGS, case
+from test_interruptions import case, settings_of
 
 model, step = case({which!r})
-pg.sample(5, step=step, model=model, **SETTINGS | dict(tune=5))  # compiled from here on
+pg.sample(5, step=step, model=model, **settings_of({which!r}) | dict(tune=5))  # compiled from here on
 {before}
 with warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")
-    result = pg.sample({draws}, step=step, {verb}={store!r}, model=model, {options}**SETTINGS)
+    result = pg.sample({draws}, step=step, {verb}={store!r}, model=model, {options}**settings_of({which!r}))
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
 np.savez({store!r} + ".npz", **{{name: v.values for name, v in result.posterior.data_vars.items()}})
 attrs = dict(interrupted=int(result.posterior.attrs["interrupted"]), chains=result.posterior.chain.values.tolist())
@@ -81,7 +86,7 @@ def started(path, which, before="", options="", draws=MANY, verb="store"):
         before=before,
         options=options,
         store=str(path),
-        draws=draws,
+        draws=draws * settings_of(which)["thin"],
     )
     return subprocess.Popen(
         [sys.executable, "-c", text],
@@ -111,13 +116,13 @@ def resumed(path, which):
     """The stored run as one that ends soon, resumed; and the same run undisturbed."""
     kept = stored(path)
     assert all(100 <= n < MANY for n in kept), kept
-    wanted = max(kept) + 250
+    wanted = (max(kept) + 250) * settings_of(which)["thin"]
     settings = json.loads((path / "settings.json").read_text())
     settings["run"]["draws"] = wanted
     (path / "settings.json").write_text(json.dumps(settings))
     model, step = case(which)
     gone_on = pg.sample(resume=path, model=model, progressbar=False)
-    undisturbed = pg.sample(wanted, step=step, model=model, **SETTINGS)
+    undisturbed = pg.sample(wanted, step=step, model=model, **settings_of(which))
     return kept, gone_on, undisturbed
 
 

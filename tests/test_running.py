@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+import tracemalloc
 
 import arviz as az
 import numpy as np
@@ -227,6 +228,21 @@ def test_effective_sizes_are_those_of_arviz():
     )
 
 
+@with_each_step
+@pytest.mark.filterwarnings("ignore:There w", "ignore:R-hat", "ignore:Of these draws", "ignore:E-BFMI")
+def test_what_is_thinned_out_takes_no_memory(step):
+    """Of 30 MB of positions and statistics a hundredth."""
+    settings = {"tune": 50, "chains": 1, "model": model(), "step": step, **QUIET}
+    pg.sample(10, **settings)
+    tracemalloc.start()
+    try:
+        result = pg.sample(300_000, thin=300, **settings)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert result.posterior.sizes["draw"] == 1000 and peak < 10e6, peak
+
+
 @pytest.mark.filterwarnings("ignore:There w")
 def test_thinned_and_in_half_the_memory(monkeypatch):
     settings = {"tune": 100, "chains": 2, "model": model(), **QUIET}
@@ -238,6 +254,12 @@ def test_thinned_and_in_half_the_memory(monkeypatch):
         kept = whole.posterior[name].values[:, ::10]
         np.testing.assert_allclose(some.posterior[name].values, kept, rtol=1e-14)
     np.testing.assert_array_equal(some.sample_stats["lp"].values, whole.sample_stats["lp"].values[:, ::10])
+    # What was not kept is counted with the draw after it.
+    for name, together in (("n_steps", np.sum), ("diverging", np.any), ("reached_max_treedepth", np.any)):
+        steps = whole.sample_stats[name].values
+        expected = [together(steps[:, max(i - 9, 0) : i + 1], axis=1) for i in range(0, 101, 10)]
+        np.testing.assert_array_equal(some.sample_stats[name].values, np.transpose(expected))
+    assert some.posterior.attrs["gradient_evaluations"] == whole.posterior.attrs["gradient_evaluations"]
     monkeypatch.setattr("probgraph.posterior.CHUNK", 256)  # 64 positions of four numbers at a time
     half = pg.sample(101, dtype="float32", **settings)
     same(whole, pg.sample(101, **settings))

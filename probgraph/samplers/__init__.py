@@ -16,7 +16,7 @@ from probgraph.samplers.particle_moves import RandomWalks, Trajectories
 from probgraph.samplers.seeds import generator, seed_sequence
 from probgraph.samplers.store import Store
 from probgraph.samplers.tempered import tempered
-from probgraph.samplers.trace import Trace, joined_traces, thinned
+from probgraph.samplers.trace import Trace, joined_traces
 from probgraph.samplers.watching import Draw, Watch
 from probgraph.samplers.without_compiler import warn_if_no_compiler, warn_without_compiler
 
@@ -40,7 +40,6 @@ __all__ = [
     "sample_chains",
     "seed_sequence",
     "tempered",
-    "thinned",
     "warn_if_no_compiler",
     "warn_of_memory",
     "warn_without_compiler",

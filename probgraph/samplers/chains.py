@@ -30,6 +30,7 @@ from probgraph.samplers.nuts import AT_ONCE, FINISH, STATISTICS, Nuts, Path
 from probgraph.samplers.python_nuts import PythonNuts
 from probgraph.samplers.seeds import Seed, chain_generators
 from probgraph.samplers.store import Snapshot, Store
+from probgraph.samplers.thinning import Thinning
 from probgraph.samplers.trace import Trace, largest_rectangle
 from probgraph.samplers.tuning import Targets, Tuning
 from probgraph.samplers.tuning import tune as tune_chain
@@ -57,6 +58,7 @@ def sample_chains(
     *,
     draws: int = 1000,
     tune: int = 1000,
+    thin: int = 1,
     cores: int | None = None,
     random_seed: Seed = None,
     target_accept: float = 0.8,
@@ -74,7 +76,7 @@ def sample_chains(
 ) -> Trace:
     """Sample a density with the No-U-Turn sampler, one chain from each row of ``initial`` (chains, dim).
 
-    ``tune`` transitions adapt step size and metric, then ``draws`` are kept. ``metric`` is one of `METRICS`
+    ``tune`` transitions adapt step size and metric, then ``draws`` are made, of which every ``thin``-th is kept. ``metric`` is one of `METRICS`
     (metric.py tells what they are); ``step_jitter`` varies each step size by up to this part of it; with ``max_error``
     each step is halved until its energy error is within it (WALNUTS);
     with ``path`` trajectories have a fixed length (HMC). ``moves`` are step methods for some of the coordinates (moves.py).
@@ -92,7 +94,7 @@ def sample_chains(
         trace.draws.mean(axis=(0, 1))
     """
     starts = np.ascontiguousarray(initial, dtype=np.float64)
-    _check(density, starts, draws, tune, cores, step_jitter, max_error)
+    _check(density, starts, draws, tune, thin, cores, step_jitter, max_error)
     targets = Targets(target_accept, metric)
     began = time.perf_counter()
     count = len(starts)
@@ -100,7 +102,8 @@ def sample_chains(
     kernel = kernel_of_chains()
     stop = ctypes.c_int32(0)
     watch = watch if watch is not None else Watch()
-    whole = np.empty((count, draws, density.dim))
+    kept = -(-draws // thin)
+    whole = np.empty((count, kept, density.dim))
     chains = []
     for number in range(count):
         try:
@@ -114,13 +117,14 @@ def sample_chains(
                 max_error=max_error,
                 path=path,
                 moves=moves,
-                room=draws + tune,
+                room=kept + tune,
+                thin=thin,
             )
         except ValueError as error:
             raise ValueError(f"chain {first_chain + number}: {error}") from error
         chains.append(_Chain(nuts, whole[number], tune, targets))
         if watch.store is not None:
-            chains[-1].block = STORED_AT_ONCE
+            chains[-1].block = min(chains[-1].block, STORED_AT_ONCE)
         if resume is not None and (found := resume.chain(number)) is not None:
             chains[-1].go_on(*found)
             watch.begin_after(number, tune, chains[-1].finished)
@@ -170,7 +174,8 @@ class _Chain:
         self.statistics = np.zeros(len(draws), STATISTICS)
         self.seconds_tuning = self.seconds_sampling = 0.0
         self.error: BaseException | None = None
-        self.block = max(len(draws), 1)
+        self.thinning = Thinning(nuts, nuts.thin)
+        self.block = max(len(draws), 1) if nuts.thin == 1 else self.thinning.rows
         self.began: float | None = None
         self.ended: float | None = None
         self.finished = 0
@@ -206,17 +211,19 @@ class _Chain:
             self.ended = time.perf_counter()
 
     def _draw(self) -> None:
-        """All draws in one call; block by block, with a state to go on from after each, where they are stored."""
+        """All draws in one call; block by block, with a state to go on from after each, where they are stored or thinned."""
         while self.finished < len(self.draws):
             rows = slice(self.finished, self.finished + self.block)
-            done = self.nuts.run(self.tuning.step_size, self.draws[rows], self.statistics[rows])
+            draws, statistics = self.draws[rows], self.statistics[rows]
+            done = self.thinning.run(self.tuning.step_size, draws, statistics, first=rows.start == 0)
             self.nuts.done.value = (
                 0  # first forgotten, then added: one who looks in between counts nothing twice
             )
             self.finished += done
-            ended = rows.start + done < min(rows.stop, len(self.draws))
-            # What was given up inside a draw has used random numbers: the state before is what goes on exactly.
-            if not (ended and self.nuts.stop.value == AT_ONCE):
+            ended = done < len(draws)
+            # What was given up inside a draw, or between two that are kept, has used random numbers: the state before is
+            # what goes on exactly.
+            if not (ended and (self.nuts.stop.value == AT_ONCE or self.nuts.thin > 1)):
                 self.snapshot = Snapshot(
                     self.finished,
                     self.tuning.step_size,
@@ -229,7 +236,7 @@ class _Chain:
 
     @property
     def drawn(self) -> int:
-        return self.finished + self.nuts.done.value
+        return self.finished + (self.nuts.done.value if self.nuts.thin == 1 else 0)
 
     @property
     def tuned(self) -> int:
@@ -238,9 +245,10 @@ class _Chain:
     def status(self) -> ChainStatus:
         tuned = self.tuning.done
         seen = self.statistics[: self.drawn]
+        between = self.nuts.done.value if self.nuts.thin > 1 else 0
         return ChainStatus(
-            done=tuned + len(seen),
-            total=len(self.tuning_draws) + len(self.draws),
+            done=tuned + self.thinning.made(len(seen)) + between,
+            total=len(self.tuning_draws) + self.thinning.made(len(self.draws)),
             tune=len(self.tuning_draws),
             divergences=int(seen["diverging"].sum()),
             step_size=self.tuning.step_size,
@@ -345,6 +353,7 @@ def _collect(
         metric=tuple(chain.tuning.metric for chain in here),
         chains=first + np.array(kept),
         interrupted=interrupted,
+        thin=here[0].nuts.thin,
         seconds=seconds,
         seconds_tuning=np.array([chain.seconds_tuning for chain in here]),
         seconds_sampling=np.array([chain.seconds_sampling for chain in here]),
@@ -378,6 +387,7 @@ def _check(
     starts: np.ndarray,
     draws: int,
     tune: int,
+    thin: int,
     cores: int | None,
     step_jitter: float,
     max_error: float,
@@ -387,6 +397,8 @@ def _check(
     for name, value in (("draws", draws), ("tune", tune)):
         if value < 0:
             raise ValueError(f"{name} is {value}; it must not be negative")
+    if thin < 1:
+        raise ValueError(f"thin is {thin}; it must be at least 1")
     if cores is not None and cores < 1:
         raise ValueError(f"cores is {cores}; at least one chain must run at a time")
     if not 0 <= max_error < np.inf:

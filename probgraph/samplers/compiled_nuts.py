@@ -74,7 +74,7 @@ class CompiledNuts(Nuts):
         self._sweeps = None
         if self.moves:
             self._sweeps = Sweeps(
-                self.moves, self.density, self.data, self.bit_generator, q, self.room, self._stop
+                self.moves, self.density, self.data, self.bit_generator, q, self.room, self.thin, self._stop
             )
             alone = self.free is not None and not len(self.free)
             library.nuts_set_between(self._memory, self._sweeps.function, self._sweeps.memory, alone)

@@ -34,8 +34,8 @@ def warn_of_memory(
         warnings.warn(
             f"{chains} chains of {tune:,} + {draws:,} draws of {dim:,} numbers take {positions / 1e9:.1f} GB, and their"
             f" results {results / 1e9:.1f} GB more, of {available / 1e9:.1f} GB that there are. Ask for fewer draws= or"
-            " chains=; results are smaller with thin=, var_names= and dtype='float32', and without log_likelihood, which"
-            " compute_log_likelihood(store=...) writes to files.",
+            " chains=, or keep fewer with thin=; results are smaller with var_names= and dtype='float32', and without"
+            " log_likelihood, which compute_log_likelihood(store=...) writes to files.",
             stacklevel=3,
         )
 

@@ -39,6 +39,7 @@ typedef struct {
     double noise;              /* differences: of the jitter */
     double *history;           /* differences: (room, count), the chain's past */
     int64_t remembered, room;
+    int64_t sweeps, thin;      /* differences: since tuning ended; of which every so many-th is remembered */
     int64_t limit;             /* slices: evaluations for one move */
     int64_t *accepted;         /* of each coordinate, since it was last tuned */
     int64_t tries;             /* sweeps since then */
@@ -250,7 +251,7 @@ static int differences(moves *m, block *b, double *q, double *grad, double *logp
     } else {
         memcpy(m->trial, q, m->dim * sizeof(double));
     }
-    if (b->remembered < b->room) {
+    if (b->remembered < b->room && (m->tuning || b->sweeps++ % b->thin == 0)) {
         double *row = b->history + b->remembered++ * b->count;
         for (int64_t k = 0; k < b->count; k++) row[k] = q[b->places[k]];
     }

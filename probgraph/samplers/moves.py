@@ -51,7 +51,7 @@ class Moves:
 @dataclass(frozen=True, eq=False)
 class MovesState:
     """What the step methods of a chain go on with: ``learned`` in the warm-up, arrays by name, which change no more; and how
-    many proposals each accepted and made since. What moves along differences remember is, since then, the draws themselves.
+    many proposals each accepted and made since. What moves along differences remember is, since then, the draws that are kept.
     """
 
     learned: dict[str, np.ndarray] = field(default_factory=dict)
@@ -76,6 +76,8 @@ class _Block(ctypes.Structure):
         ("history", ctypes.c_void_p),
         ("remembered", ctypes.c_int64),
         ("room", ctypes.c_int64),
+        ("sweeps", ctypes.c_int64),
+        ("thin", ctypes.c_int64),
         ("limit", ctypes.c_int64),
         ("accepted", ctypes.c_void_p),
         ("tries", ctypes.c_int64),
@@ -128,9 +130,11 @@ class Sweeps:
         bit_generator: np.random.BitGenerator,
         start: np.ndarray,
         draws: int,
+        thin: int,
         stop: int,
     ) -> None:
         self.moves = list(moves)
+        self.thin = thin
         self.learned: dict[str, np.ndarray] = {}
         self._start, self._random = start, np.random.Generator(bit_generator)
         self._alive: list[np.ndarray] = []
@@ -183,6 +187,7 @@ class Sweeps:
             history=None if past is None else past.ctypes.data,
             remembered=0 if past is None else PAST * count,
             room=0 if past is None else len(past),
+            thin=self.thin,
             limit=m.limit,
             accepted=self._array(np.zeros(count, dtype=np.int64)),
             weights=self._array(np.zeros(max(m.categories, default=1))),
@@ -214,6 +219,7 @@ class Sweeps:
                 known = np.concatenate([state.learned[f"past_{k}"], draws[:, list(self.moves[k].places)]])
                 past[: len(known)] = known
                 block.remembered = len(known)
+                block.sweeps = (len(draws) - 1) * self.thin + 1
 
     @property
     def failure(self) -> str | None:

@@ -103,7 +103,7 @@ class Nuts(ABC):
     `FINISH` or `AT_ONCE` by whoever wants the chain to end. With ``max_error`` each step of a trajectory is halved
     until its energy error is within it: the WALNUTS sampler. With ``step_jitter`` each transition's step size is
     multiplied by its own 1 + step_jitter * uniform(-1, 1). With ``path`` trajectories have a fixed length. Some coordinates
-    may be moved by ``moves`` in between, which remember at most ``room`` draws.
+    may be moved by ``moves`` in between, which remember at most ``room`` draws, every ``thin``-th after the warm-up.
 
         chain = CompiledNuts(density, q, np.random.PCG64(1))
         chain.set_metric(metric.identity(density.dim))
@@ -125,6 +125,7 @@ class Nuts(ABC):
         path: Path | None = None,
         moves: Sequence[Moves] = (),
         room: int = 0,
+        thin: int = 1,
     ):
         if not 1 <= max_treedepth <= 30:
             raise ValueError(f"max_treedepth is {max_treedepth}; it must be from 1 to 30")
@@ -137,6 +138,7 @@ class Nuts(ABC):
         self.path = path
         self.moves = tuple(moves)
         self.room = room
+        self.thin = thin
         self.free = free_places(self.moves, density.dim)
         """The coordinates that trajectories move, where others are moved by step methods; None where there are none."""
         self.metric = identity(density.dim)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,7 +21,7 @@ class Trace:
     numbers of the chains that are here: fewer than were started only when ``interrupted``.
     ``seconds_tuning`` and ``seconds_sampling`` (chains,) are each chain's own; ``seconds`` is the whole
     run's. ``gradients`` counts the evaluations of the density after tuning, ``gradients_tuning`` those
-    before. ``ended_by`` is "target_ess" or "max_time" where that ended the run. ``acceptance`` has the part of their
+    before. Every ``thin``-th draw is here. ``ended_by`` is "target_ess" or "max_time" where that ended the run. ``acceptance`` has the part of their
     proposals that step methods accepted, by name.
     """
 
@@ -39,19 +39,12 @@ class Trace:
     tuning_draws: np.ndarray | None = None
     tuning_stats: dict[str, np.ndarray] | None = None
     ended_by: str | None = None
+    thin: int = 1
     acceptance: dict[str, float] = field(default_factory=dict)
 
     @property
     def inverse_metric(self) -> np.ndarray:
         return np.stack([metric.variances() for metric in self.metric])
-
-
-def thinned(trace: Trace, thin: int) -> Trace:
-    """Every ``thin``-th draw, beginning with the first; what counts gradients counts all."""
-    if thin == 1:
-        return trace
-    stats = {name: np.ascontiguousarray(values[:, ::thin]) for name, values in trace.stats.items()}
-    return replace(trace, draws=np.ascontiguousarray(trace.draws[:, ::thin]), stats=stats)
 
 
 def joined_traces(traces: Sequence[Trace], interrupted: bool = False) -> Trace:
@@ -80,6 +73,7 @@ def joined_traces(traces: Sequence[Trace], interrupted: bool = False) -> Trace:
         tuning_draws=np.concatenate(tuning) if tuning else None,
         tuning_stats=by_name([trace.tuning_stats for trace in traces]),
         ended_by=first.ended_by,
+        thin=first.thin,
         acceptance={
             name: float(np.mean([trace.acceptance[name] for trace in traces])) for name in first.acceptance
         },
