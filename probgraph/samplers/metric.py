@@ -87,18 +87,22 @@ def of_gradient(gradient: np.ndarray) -> Metric:
 
 def diagonal(draws: np.ndarray, gradients: np.ndarray, before: Metric) -> Metric:
     """From draws and gradients (n, dim) sqrt(var(draw) / var(gradient)) as the inverse metric's diagonal."""
+    return in_diagonal(draws, gradients, before)[0]
+
+
+def in_diagonal(
+    draws: np.ndarray, gradients: np.ndarray, before: Metric
+) -> tuple[Metric, np.ndarray, np.ndarray]:
+    """The `diagonal` metric, and draws and gradients in its coordinates, without their means."""
     with np.errstate(all="ignore"):
-        return _diagonal(centred(draws), centred(gradients), before)
+        x, g = centred(draws), centred(gradients)
+        found = of_variances(root_of_ratio((x * x).mean(axis=0), (g * g).mean(axis=0), before))
+        return found, x / found.scales, g * found.scales
 
 
 def centred(rows: np.ndarray) -> np.ndarray:
     """Rows (..., n, dim) without their mean."""
     return rows - rows.mean(axis=-2, keepdims=True)
-
-
-def _diagonal(x: np.ndarray, g: np.ndarray, before: Metric) -> Metric:
-    """`diagonal` of centred draws and gradients."""
-    return of_variances(root_of_ratio((x * x).mean(axis=0), (g * g).mean(axis=0), before))
 
 
 def root_of_ratio(of_draws: np.ndarray, of_gradients: np.ndarray, before: Metric) -> np.ndarray:
@@ -169,10 +173,7 @@ def dense(draws: np.ndarray, gradients: np.ndarray, before: Metric) -> Metric:
 
 
 def _directions(draws: np.ndarray, gradients: np.ndarray, before: Metric, cutoff: float) -> Metric:
-    with np.errstate(all="ignore"):
-        x, g = centred(draws), centred(gradients)
-        plain = _diagonal(x, g, before)
-        x, g = x / plain.scales, g * plain.scales
+    plain, x, g = in_diagonal(draws, gradients, before)
     n, dim = draws.shape
     if n < 3 or dim < 2:
         return plain
@@ -180,11 +181,7 @@ def _directions(draws: np.ndarray, gradients: np.ndarray, before: Metric, cutoff
         return plain
     try:
         basis = _span(x, g)
-        # As if one more draw, of this small weight, had been seen in each direction.
-        weight = 1.0 / (REGULARIZATION * n)
-        x, g = x @ basis, g @ basis
-        one = np.eye(basis.shape[1])
-        a, b = weight * (x.T @ x) + one, weight * (g.T @ g) + one
+        a, b = regularized(x @ basis), regularized(g @ basis)
         if certainly_within(cutoff, a, b):
             return plain
         values, vectors = geometric_mean(a, b)
@@ -211,6 +208,12 @@ def _span(x: np.ndarray, g: np.ndarray) -> np.ndarray:
     return np.linalg.qr(np.hstack(parts))[0]
 
 
+def regularized(x: np.ndarray) -> np.ndarray:
+    """A multiple of the second moments of rows x (n, r), as if one more, of small weight, had been seen in each direction."""
+    n, r = x.shape
+    return 1.0 / (REGULARIZATION * n) * (x.T @ x) + np.eye(r)
+
+
 def beyond(values: np.ndarray, cutoff: float) -> np.ndarray:
     """Which directions, by the variances along them, the diagonal is wrong about by this factor."""
     return (values >= cutoff) | (values <= 1.0 / cutoff)
@@ -222,6 +225,8 @@ def certainly_within(cutoff: float, a: np.ndarray, b: np.ndarray) -> bool:
 
     The mean grows with a: where a < c² b it is less than that of c² b and the inverse of b, which is c; and so below.
     """
+    if cutoff == 1.0:
+        return False
     try:
         np.linalg.cholesky(np.array([cutoff**2 * b - a, cutoff**2 * a - b]))
     except np.linalg.LinAlgError:  # one is not positive definite

@@ -16,10 +16,13 @@ from probgraph.samplers.metric import (
     Metric,
     beyond,
     centred,
+    certainly_within,
     dense,
     diagonal,
     geometric_mean,
+    in_diagonal,
     low_rank,
+    regularized,
     root_of_ratio,
 )
 
@@ -30,19 +33,16 @@ def better(draws: np.ndarray, gradients: np.ndarray, before: Metric) -> Metric:
     Each is estimated from one half of the draws and measured on the other; the better kind then from all.
     """
     n, dim = draws.shape
+    plain, x, g = in_diagonal(draws, gradients, before)
     if n < 10 or dim < 2:
-        return diagonal(draws, gradients, before)
-    found = None
-    if n >= 4 * dim:
-        # So many single out few directions by chance, and where they single out none there is nothing to choose.
-        found = low_rank(draws, gradients, before)
-        if found.kind == "diag":
-            return found
-    added = added_by_moments if dim <= 2 * (n // 2) else added_by_draws
+        return plain
     with np.errstate(all="ignore"):
+        if dim <= n and certainly_within(CUTOFF, regularized(x), regularized(g)):
+            return plain  # all draws single out no direction: there is nothing to choose
+        added = added_by_moments if dim <= 2 * (n // 2) else added_by_draws
         if not added(draws, gradients, before) < 0:
-            return diagonal(draws, gradients, before)
-    return found or low_rank(draws, gradients, before)
+            return plain
+    return low_rank(draws, gradients, before)
 
 
 ESTIMATES: dict[str, Estimate] = {"diag": diagonal, "low_rank": low_rank, "dense": dense, "auto": better}
