@@ -1,9 +1,9 @@
 """Several chains at once: threads, seeds, progress and interruption.
 
 The idea worth knowing: a chain's draws depend on its start and its own random stream, nothing else. The whole
-run after tuning is one call into C, which releases the interpreter lock; whoever watches reads a counter, and
-whoever wants it to end sets a flag that C looks at between transitions. Without a C compiler the same threads
-take turns in Python.
+run after tuning is one call into C, which releases the interpreter lock, and tuning a call from each metric to the
+next; whoever watches reads a counter, and whoever wants it to end sets a flag that C looks at between transitions.
+Without a C compiler the same threads take turns in Python.
 """
 
 from __future__ import annotations

@@ -114,10 +114,11 @@ def tune(chain: Nuts, tuning: Tuning, draws: np.ndarray, statistics: np.ndarray,
         end = course.until(done)
         if done < early:
             end = min(end, early)
-        if not advance(end, done >= early, seconds * (end - done) < SHORT_STRETCH):
+        going_on = advance(end, done >= early, seconds * (end - done) < SHORT_STRETCH)
+        tuning.step_size = averaging.step_size
+        if not going_on:
             return
         done = tuning.done
-        tuning.step_size = averaging.step_size
         seconds = gradient_seconds * statistics["n_steps"][done - 1]
         found, anew = course.after(done, tuning.metric)
         if found is not tuning.metric:
