@@ -13,26 +13,18 @@ import numpy as np
 import pytest
 import scipy.stats as st
 
-import probgraph as pg
-import probgraph.engine as engine
-import probgraph.engine.tensor as T
 from benchmarks import call_cost, compile_time, log_likelihood, optimisers, processes, report
 from benchmarks.processes import MemoryWatch
 from benchmarks.roofline import microseconds_to_read
 from benchmarks.timing import ROUNDS, best
 from benchmarks.worker import Worker
-from benchmarks.workloads import WORKLOADS, by_name
 from probgraph.engine import toolchain
-from probgraph.engine.graph import FunctionGraph
-from probgraph.engine.run_graph import numpy_function
-from probgraph.model.layout import Layout
-from probgraph.model.log_density import compiled_density, density_graphs, log_density
+from probgraph.model.log_density import log_density
 
 ROOT = Path(__file__).resolve().parent.parent
 
 SCRIPT = """
 import time
-import probgraph as pg
 
 with pg.Model():
     pg.Normal("x", 0, 1)
@@ -96,38 +88,6 @@ def test_a_round_is_timed_by_the_repetition():
 
 
 # Side by side with peers: the harness, with probgraph alone ------------------------------------------------
-
-
-@pytest.mark.parametrize("name", WORKLOADS)
-def test_every_workload_has_a_model_whose_c_is_its_numpy_and_whose_gradient_is_its_slope(name):
-    workload = by_name(name)
-    if not workload.is_there:
-        pytest.skip(f"the data set {workload.needs} is not here (POSTERIORDB)")
-    model = workload.probgraph(pg, engine, T, workload.data())
-    graphs = density_graphs(model)
-    density, layout = compiled_density(graphs), Layout(graphs.roots)
-    random = np.random.default_rng(2)
-    q = random.normal(size=layout.dim) * workload.spread
-    value, gradient = density(q)
-    assert np.isfinite(value) and np.isfinite(gradient).all()
-
-    expected, *parts = numpy_function(FunctionGraph(graphs.roots, [graphs.logp, *graphs.gradients]))(
-        layout.arrays(q)
-    )
-    expected_gradient = np.concatenate([np.ravel(part) for part in parts])
-    assert value == pytest.approx(float(expected), rel=1e-10)
-    assert gradient == pytest.approx(expected_gradient, rel=1e-10, abs=1e-10 * np.abs(gradient).max())
-
-    direction = random.normal(size=layout.dim)
-    direction *= 1e-4 / np.linalg.norm(direction)
-    slope = (
-        8 * (density(q + direction)[0] - density(q - direction)[0])
-        - (density(q + 2 * direction)[0] - density(q - 2 * direction)[0])
-    ) / 12
-    rounding = 1e-14 * abs(value) * np.sqrt(layout.dim)
-    assert slope == pytest.approx(
-        gradient @ direction, rel=1e-5, abs=rounding + 1e-6 * np.linalg.norm(gradient) * 1e-4
-    )
 
 
 def worker(tmp_path, steps):
