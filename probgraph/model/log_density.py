@@ -16,15 +16,24 @@ import numpy as np
 
 from probgraph.engine.autodiff import grad
 from probgraph.engine.compiled import compile_density, compile_rows
-from probgraph.engine.graph import FunctionGraph, Variable, garbage_kept, rebuild
+from probgraph.engine.graph import (
+    FunctionGraph,
+    Variable,
+    garbage_kept,
+    graph_inputs,
+    rebuild,
+    tensor_constant,
+)
 from probgraph.engine.op import as_variable
 from probgraph.engine.rewrite import run_passes
 from probgraph.engine.rolling import rolled
 from probgraph.engine.rules import FAST_RUN, stabilized
 from probgraph.engine.run_graph import numpy_function
+from probgraph.engine.shared import SharedVariable
 from probgraph.engine.toolchain import NoCompilerError
 from probgraph.engine.types import TensorType
 from probgraph.model.layout import Layout
+from probgraph.model.least_squares import without_rows
 from probgraph.samplers import LogDensity, warn_without_compiler
 
 Rows = Callable[[np.ndarray], list[np.ndarray]]
@@ -44,16 +53,17 @@ class Densities(Protocol):
 
 
 def log_density(
-    model: Densities, jacobian: bool = True, moved: Set[str] = frozenset()
+    model: Densities, jacobian: bool = True, moved: Set[str] = frozenset(), *, frozen: bool = True
 ) -> tuple[LogDensity, Layout]:
     """The model's joint log density over R^n with its gradient, and where the variables lie in q.
 
     With `jacobian` it is the density of the value variables, which is what a sampler needs; without, that of the
     variables themselves as a function of the value variables, whose maximum is the mode.
-    The value variables named in `moved` are moved without gradients; theirs are 0.
+    The value variables named in `moved` are moved without gradients; theirs are 0. `Data` is what it holds now, if not
+    `frozen`, at each call.
     Raises ValueError for a model without free variables, NotImplementedError for discrete ones that are not `moved`.
     """
-    graphs = density_graphs(model, jacobian, moved)
+    graphs = density_graphs(model, jacobian, moved, frozen=frozen)
     return compiled_density(graphs), graphs.layout
 
 
@@ -67,7 +77,9 @@ class DensityGraphs:
     gradients: list[Variable]
 
 
-def density_graphs(model: Densities, jacobian: bool = True, moved: Set[str] = frozenset()) -> DensityGraphs:
+def density_graphs(
+    model: Densities, jacobian: bool = True, moved: Set[str] = frozenset(), *, frozen: bool = True
+) -> DensityGraphs:
     """The log density of a model with its gradients as graphs.
 
     The value variables named in `moved` are moved without gradients, and may be discrete: theirs are 0.
@@ -76,11 +88,14 @@ def density_graphs(model: Densities, jacobian: bool = True, moved: Set[str] = fr
     layout = Layout(model.value_vars)
     with garbage_kept():
         roots, replaced = layout.roots(moved)
-        (logp,) = rolled(rebuild([model.logp(jacobian=jacobian)], replaced))
+        logp = model.logp(jacobian=jacobian)
+        if frozen:
+            replaced |= _present([logp])
+        (logp,) = rolled(rebuild([logp], replaced))
         if logp.dtype != "float64":
             logp = logp.astype("float64")
         # The gradient is that of the stable form: the value is computed from the same one, not from another beside it.
-        logp = stabilized([logp])[logp]
+        (logp,) = without_rows([stabilized([logp])[logp]])
         walked = [v for v in roots if v.name not in moved]
         slopes = grad(logp, walked, disconnected_inputs="ignore", add_names=False)
         found = dict(zip(walked, slopes, strict=True))
@@ -99,11 +114,17 @@ def tempered_density(model: Densities, prior: Variable, likelihood: Variable) ->
     with garbage_kept():
         roots, replaced = layout.roots()
         total = prior.astype("float64") + beta * likelihood.astype("float64")
-        (logp,) = rolled(rebuild([total], replaced))
-        logp = stabilized([logp])[logp]
+        (logp,) = rolled(rebuild([total], replaced | _present([total])))
+        (logp,) = without_rows([stabilized([logp])[logp]])
         roots.append(beta)
         gradients = grad(logp, roots, disconnected_inputs="ignore", add_names=False)
     return compiled_density(DensityGraphs(layout, roots, logp, list(gradients)))
+
+
+def _present(outputs: Sequence[Variable]) -> dict[Variable, Variable]:
+    """What `Data` holds now, as constants, so that all that depends on data alone is computed before the first draw."""
+    held = (v for v in graph_inputs(outputs) if isinstance(v, SharedVariable))
+    return {v: tensor_constant(v.get_value(borrow=True), v.dtype) for v in held}
 
 
 def refuse_without_gradient(model: Densities, moved: Set[str] = frozenset()) -> None:

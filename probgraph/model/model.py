@@ -455,8 +455,8 @@ class Model:
 
     def compile_dlogp(self, jacobian: bool = True) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
         """The gradient of `logp` compiled: a function of a point by names to an array (dim,)."""
-        density, layout = log_density(self, jacobian)
-        return lambda point: density(layout.vector(point))[1]
+        density, layout = log_density(self, jacobian, frozen=False)
+        return lambda point: density.evaluator()(layout.vector(point))[1]  # which reads what Data holds then
 
     def point_logps(
         self, point: Mapping[str, np.ndarray] | None = None, round_vals: int | None = 2

@@ -17,7 +17,7 @@ from probgraph.engine.graph import toposort
 from probgraph.engine.op import Loop
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops.linalg import cholesky
-from probgraph.engine.rewrite import run_passes
+from probgraph.engine.rewrite import run_passes, uniform
 from probgraph.engine.rules import FAST_RUN
 from probgraph.engine.scanning import scan
 from probgraph.model import log_density as module
@@ -191,13 +191,18 @@ def test_a_binomial_of_a_free_probability_keeps_its_digits():
 
 def test_no_checks_are_in_the_graph_that_cannot_fail():
     def checks(model):
-        return sum(node.op == ew.switch for node in toposort(model.terms().values()))
+        """Of choices between a density and -inf."""
+        choices = [node for node in toposort(model.terms().values()) if node.op == ew.switch]
+        return sum(any(uniform(v, -np.inf) is not None for v in node.inputs) for node in choices)
 
     assert checks(eight_schools()) == 0
     for make in (pg.HalfNormal, pg.HalfCauchy, pg.HalfFlat, pg.Exponential, lambda n: pg.Uniform(n, 0, 100)):
         with pg.Model() as model:
             pg.Normal("y", 0, make("s"), observed=[1.0, 2.0])
         assert checks(model) == 0, make
+    with pg.Model() as model:
+        pg.Normal("y", 0, pg.Normal("s"), observed=[1.0, 2.0])
+    assert checks(model) > 0
     with pg.Model() as model:
         pg.Normal("y", 0, pg.Normal("s"), observed=[1.0, 2.0])
     assert checks(model) == 1
