@@ -15,6 +15,9 @@ from probgraph.samplers.metric import Metric
 from probgraph.samplers.moves import MovesState, Sweeps
 from probgraph.samplers.nuts import MAX_HALVINGS, Advance, Nuts, WarmUp
 
+#: of the metric's S, in the order in which nuts.c counts them
+POWERS = (2, 1, -1)
+
 
 @functools.cache
 def _library(holding_the_gil: bool) -> ctypes.CDLL:
@@ -96,12 +99,14 @@ class CompiledNuts(Nuts):
 
     def set_metric(self, metric: Metric) -> None:
         self.metric = metric
-        arrays = (metric.scales, metric.matrix, metric.vectors, metric.stretches)
+        matrices = None if metric.matrix is None else [metric.matrices[power] for power in POWERS]
+        stretches = None if metric.stretches is None else [metric.stretches_of(power) for power in POWERS]
+        arrays = (metric.scales, matrices, metric.vectors, stretches)
         # Kept, for C knows their addresses alone.
         self._metric = [None if a is None else np.ascontiguousarray(a, dtype=np.float64) for a in arrays]
-        scales, matrix, vectors, stretches = [None if a is None else a.ctypes.data for a in self._metric]
+        addresses = [None if a is None else a.ctypes.data for a in self._metric]
         rank = 0 if metric.stretches is None else len(metric.stretches)
-        _library(False).nuts_set_metric(self._memory, scales, matrix, rank, vectors, stretches)
+        _library(False).nuts_set_metric(self._memory, *addresses[:2], rank, *addresses[2:])
 
     def where(self) -> tuple[np.ndarray, np.ndarray]:
         q, gradient = np.empty(self.dim), np.empty(self.dim)

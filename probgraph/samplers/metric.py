@@ -9,6 +9,7 @@ matrix the geometric mean of the draws' covariance and the inverse of the gradie
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -44,12 +45,23 @@ class Metric:
         """ "diag", "low_rank" or "dense"."""
         return "dense" if self.matrix is not None else "low_rank" if self.vectors is not None else "diag"
 
-    def mix(self, x: np.ndarray) -> np.ndarray:
-        """S x, of x (..., dim)."""
+    @functools.cached_property
+    def matrices(self) -> dict[int, np.ndarray]:
+        """The powers of S that a sampler needs, where it is a matrix."""
+        if self.matrix is None:
+            return {}
+        return {2: self.matrix @ self.matrix, 1: self.matrix, -1: np.linalg.inv(self.matrix)}
+
+    def stretches_of(self, power: int) -> np.ndarray:
+        """The stretches (rank,) of a power of S."""
+        return (1.0 + self.stretches) ** power - 1.0 if self.stretches is not None else np.empty(0)
+
+    def mix(self, x: np.ndarray, power: int = 1) -> np.ndarray:
+        """A power of S, 2, 1 or -1, times x (..., dim)."""
         if self.matrix is not None:
-            return x @ self.matrix
+            return x @ self.matrices[power]
         if self.vectors is not None:
-            return x + (x @ self.vectors.T * self.stretches) @ self.vectors
+            return x + (x @ self.vectors.T * self.stretches_of(power)) @ self.vectors
         return x
 
     def variances(self) -> np.ndarray:

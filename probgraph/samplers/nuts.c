@@ -59,8 +59,13 @@ typedef struct {
     uint8_t diverging, reached_max_treedepth;
 } statistics;
 
+/* A point of a trajectory, in coordinates that are the density's over their scales. There the inverse metric is S²: of the
+ * identity, velocity and push are momentum and force themselves. Otherwise they are kept beside them, so that each step
+ * needs one product with S² and no other. */
 typedef struct state {
     double *q, *p, *grad, *force;
+    double *velocity, *push;             /* S² p and S² force */
+    double *own_velocity, *own_push;     /* room for them */
     double logp, energy;
     int64_t index; /* leapfrog steps from the start of the trajectory, negative behind it */
     int holders;
@@ -80,9 +85,10 @@ typedef struct {
     void *data;
     bit_generator *random;
     double *scales; /* of the coordinates; L = diag(scales) S with S the identity, or I + sum of stretch v v', or full */
-    const double *matrix, *vectors, *stretches; /* the caller's: S (dim, dim); v (rank, dim), stretch (rank); or null */
+    /* The caller's, or null: the powers 2, 1 and -1 of S (3, dim, dim); v (rank, dim), and the stretches in those
+     * powers (3, rank). */
+    const double *matrices, *vectors, *stretches;
     int64_t rank;
-    double *scratch;
     double first_error; /* of the energy, where the adaptive step at hand was not halved yet */
     double max_error; /* of the energy within a step of the trajectory; 0 leaves the steps as they are */
     int64_t max_halvings;
@@ -109,10 +115,12 @@ typedef enum { COMPLETE, TURNING, DIVERGING, STOPPED } outcome;
 static int64_t padded(int64_t n) { return (n + LANE - 1) / LANE * LANE; }
 static int64_t pool_size(int64_t max_depth) { return 3 * (max_depth + 2) + 4; }
 
+enum { PER_STATE = 6 };
+
 static double *vector_at(sampler *s, double *vectors, int64_t i) { return vectors + i * padded(s->dim); }
 
 int64_t nuts_memory(int64_t dim, int64_t max_depth) {
-    int64_t states = pool_size(max_depth), vectors = 4 * states + 2 + 2 * max_depth + 1;
+    int64_t states = pool_size(max_depth), vectors = PER_STATE * states + 1 + 2 * max_depth + 1;
     return sizeof(sampler) + states * (sizeof(state) + sizeof(state *)) + 64 +
            vectors * padded(dim) * (int64_t)sizeof(double);
 }
@@ -142,8 +150,63 @@ static void drop_all_but_current(sampler *s) {
 
 static double uniform(sampler *s) { return s->random->next_double(s->random->state); }
 
+/* ---- Hamiltonian dynamics ---- */
+
+typedef enum { SQUARED, ITSELF, INVERSE } power;
+
+static double dot(int64_t n, const double *a, const double *b) {
+    double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; i++) sum += a[i] * b[i];
+    return sum;
+}
+
+static double kinetic_energy(const sampler *s, const state *x) { return 0.5 * dot(s->dim, x->p, x->velocity); }
+
+static int is_diagonal(const sampler *s) { return !s->matrices && !s->rank; }
+
+/* out += sum of stretch (v'x) v over `count` vectors, each of which is read from memory once: 1 or 4 of them. */
+static void add_along(int64_t n, const double *v, const double *stretch, const double *x, double *out) {
+    const double along = *stretch * dot(n, v, x);
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) out[i] += along * v[i];
+}
+
+static void add_along_four(int64_t n, const double *v, const double *stretch, const double *x, double *out) {
+    const double *v0 = v, *v1 = v + n, *v2 = v + 2 * n, *v3 = v + 3 * n;
+    double a0 = 0.0, a1 = 0.0, a2 = 0.0, a3 = 0.0;
+#pragma omp simd reduction(+ : a0, a1, a2, a3)
+    for (int64_t i = 0; i < n; i++) {
+        a0 += v0[i] * x[i];
+        a1 += v1[i] * x[i];
+        a2 += v2[i] * x[i];
+        a3 += v3[i] * x[i];
+    }
+    a0 *= stretch[0];
+    a1 *= stretch[1];
+    a2 *= stretch[2];
+    a3 *= stretch[3];
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) out[i] += (a0 * v0[i] + a1 * v1[i]) + (a2 * v2[i] + a3 * v3[i]);
+}
+
+/* out = a power of S times x; out is not x. */
+static void mix(const sampler *s, power which, const double *x, double *out) {
+    const int64_t n = s->dim;
+    if (s->matrices) {
+        const double *matrix = s->matrices + which * n * n;
+        for (int64_t i = 0; i < n; i++) out[i] = dot(n, matrix + i * n, x);
+        return;
+    }
+    memcpy(out, x, n * sizeof(double));
+    const double *stretch = s->stretches + which * s->rank, *v = s->vectors;
+    int64_t left = s->rank;
+    for (; left >= 4; left -= 4, v += 4 * n, stretch += 4) add_along_four(n, v, stretch, x, out);
+    for (; left; left--, v += n, stretch++) add_along(n, v, stretch, x, out);
+}
+
 /* Marsaglia's polar method: two normals from a point in the disc. */
-static void draw_momentum(sampler *s, double *p) {
+static void draw_normals(sampler *s, double *p) {
     for (int64_t i = 0; i < s->dim; i += 2) {
         double a, b, r2;
         do {
@@ -157,47 +220,39 @@ static void draw_momentum(sampler *s, double *p) {
     }
 }
 
-/* ---- Hamiltonian dynamics ---- */
-
-static double dot(int64_t n, const double *a, const double *b) {
-    double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < n; i++) sum += a[i] * b[i];
-    return sum;
-}
-
-static double kinetic_energy(const sampler *s, const double *p) { return 0.5 * dot(s->dim, p, p); }
-
-/* out = S x, the part of the metric that is not diagonal; out is not x. */
-static void mix(const sampler *s, const double *x, double *out) {
-    if (s->matrix) {
-        for (int64_t i = 0; i < s->dim; i++) out[i] = dot(s->dim, s->matrix + i * s->dim, x);
+/* A fresh momentum, with the velocity that belongs to it. */
+static void draw_momentum(sampler *s, state *x) {
+    if (is_diagonal(s)) {
+        draw_normals(s, x->p);
         return;
     }
-    memcpy(out, x, s->dim * sizeof(double));
-    for (int64_t k = 0; k < s->rank; k++) {
-        const double *v = s->vectors + k * s->dim, along = s->stretches[k] * dot(s->dim, v, x);
-#pragma omp simd
-        for (int64_t i = 0; i < s->dim; i++) out[i] += along * v[i];
-    }
+    double *normals = s->rho; /* which no trajectory needs yet */
+    draw_normals(s, normals);
+    mix(s, ITSELF, normals, x->velocity);
+    mix(s, INVERSE, normals, x->p);
 }
 
-static int is_diagonal(const sampler *s) { return !s->matrix && !s->rank; }
-
 static void set_force(const sampler *s, state *x) {
-    double *scaled = is_diagonal(s) ? x->force : s->scratch;
 #pragma omp simd
-    for (int64_t i = 0; i < s->dim; i++) scaled[i] = s->scales[i] * x->grad[i];
-    if (!is_diagonal(s)) mix(s, scaled, x->force);
+    for (int64_t i = 0; i < s->dim; i++) x->force[i] = s->scales[i] * x->grad[i];
+    if (!is_diagonal(s)) mix(s, SQUARED, x->force, x->push);
+}
+
+/* Half a step of the momentum, and of the velocity with it. */
+static void kick(const sampler *s, double half, const state *from, const state *by, state *to) {
+#pragma omp simd
+    for (int64_t i = 0; i < s->dim; i++) to->p[i] = from->p[i] + half * by->force[i];
+    if (is_diagonal(s)) return;
+#pragma omp simd
+    for (int64_t i = 0; i < s->dim; i++) to->velocity[i] = from->velocity[i] + half * by->push[i];
 }
 
 /* One leapfrog step; sets `to`, with infinite energy where there is no density. Returns the density's code. */
 static int leapfrog(const sampler *s, double step, const state *from, state *to) {
     const double half = 0.5 * step, *scales = s->scales;
-    double *q = to->q, *p = to->p, *velocity = p;
-#pragma omp simd
-    for (int64_t i = 0; i < s->dim; i++) p[i] = from->p[i] + half * from->force[i];
-    if (!is_diagonal(s)) mix(s, p, velocity = s->scratch);
+    double *q = to->q;
+    kick(s, half, from, from, to);
+    const double *velocity = to->velocity;
 #pragma omp simd
     for (int64_t i = 0; i < s->dim; i++) q[i] = from->q[i] + step * scales[i] * velocity[i];
     to->index = from->index + (step > 0 ? 1 : -1);
@@ -205,9 +260,8 @@ static int leapfrog(const sampler *s, double step, const state *from, state *to)
     int code = s->density(q, to->grad, &to->logp, s->data);
     if (code == 0 && isfinite(to->logp)) {
         set_force(s, to);
-#pragma omp simd
-        for (int64_t i = 0; i < s->dim; i++) p[i] += half * to->force[i];
-        double energy = kinetic_energy(s, p) - to->logp;
+        kick(s, half, to, to, to);
+        double energy = kinetic_energy(s, to) - to->logp;
         if (isfinite(energy)) to->energy = energy;
     }
     return code;
@@ -266,14 +320,15 @@ static double log_add(double a, double b) {
  * of momenta between them: over the whole, and over each half with the nearest state of the other. Leaves the
  * sum of the whole in rho, which may be that of a or b. */
 static int turns(const sampler *s, const tree *a, const tree *b, double *rho) {
-    const double *a_first = a->first->p, *a_last = a->last->p, *b_first = b->first->p, *b_last = b->last->p;
-    const double *a_rho = a->rho, *b_rho = b->rho;
+    const double *a_first = a->first->velocity, *a_last = a->last->velocity;
+    const double *b_first = b->first->velocity, *b_last = b->last->velocity;
+    const double *a_rho = a->rho, *b_rho = b->rho, *a_end = a->last->p, *b_start = b->first->p;
     double whole_first = 0, whole_last = 0, left_first = 0, left_last = 0, right_first = 0, right_last = 0;
 #pragma omp simd reduction(+ : whole_first, whole_last, left_first, left_last, right_first, right_last)
     for (int64_t i = 0; i < s->dim; i++) {
         double whole = a_rho[i] + b_rho[i];
-        double left = a_rho[i] + b_first[i];
-        double right = b_rho[i] + a_last[i];
+        double left = a_rho[i] + b_start[i];
+        double right = b_rho[i] + a_end[i];
         rho[i] = whole;
         whole_first += a_first[i] * whole;
         whole_last += b_last[i] * whole;
@@ -343,9 +398,9 @@ static outcome build(sampler *s, int64_t depth, int half, double step, const sta
 /* One draw: from s->current to s->current. Returns 0 where it was given up. */
 static int transition(sampler *s, double step_size, statistics *record) {
     state *start = hold(s->current);
-    draw_momentum(s, start->p);
+    draw_momentum(s, start);
     start->index = 0;
-    start->energy = s->start_energy = kinetic_energy(s, start->p) - start->logp;
+    start->energy = s->start_energy = kinetic_energy(s, start) - start->logp;
     s->sum_acceptance = s->sum_symmetric = 0.0;
     s->steps = s->leaves = 0;
 
@@ -399,9 +454,9 @@ static int transition(sampler *s, double step_size, statistics *record) {
  * own factor, and then the end or the start, by their energies (Neal, "MCMC using Hamiltonian dynamics", 2011). */
 static int fixed_transition(sampler *s, double step_size, statistics *record) {
     state *start = hold(s->current), *x[2] = {take(s), take(s)};
-    draw_momentum(s, start->p);
+    draw_momentum(s, start);
     start->index = 0;
-    start->energy = kinetic_energy(s, start->p) - start->logp;
+    start->energy = kinetic_energy(s, start) - start->logp;
     double length = s->path_length * (1.0 + s->path_jitter * (2.0 * uniform(s) - 1.0));
     double wanted = ceil(length / step_size);
     int64_t steps = wanted < 1.0 ? 1 : wanted < (double)s->max_steps ? (int64_t)wanted : s->max_steps, done = 0;
@@ -437,6 +492,15 @@ static int fixed_transition(sampler *s, double step_size, statistics *record) {
 
 /* ---- what Python calls ---- */
 
+/* Velocities and pushes are momenta and forces where the metric is diagonal, and vectors of their own elsewhere. */
+static void choose_vectors(sampler *s) {
+    const int shared = is_diagonal(s);
+    for (state *x = s->pool; x < s->pool + s->pool_size; x++) {
+        x->velocity = shared ? x->p : x->own_velocity;
+        x->push = shared ? x->force : x->own_push;
+    }
+}
+
 /* Lay a sampler out in `memory` (64-byte aligned, nuts_memory() bytes) and put it at q. Returns the density's
  * code there; the log density goes to *logp. */
 int nuts_start(void *memory, int64_t dim, int64_t max_depth, log_density density, void *data,
@@ -449,14 +513,16 @@ int nuts_start(void *memory, int64_t dim, int64_t max_depth, log_density density
     double *vectors = (double *)(((uintptr_t)(s->unused + s->pool_size) + 63) / 64 * 64);
     s->scales = vectors;
     for (int64_t i = 0; i < dim; i++) s->scales[i] = 1.0;
-    s->scratch = vector_at(s, vectors, 1);
-    s->rho = vector_at(s, vectors, 2);
+    s->rho = vector_at(s, vectors, 1);
     double *next = vector_at(s, s->rho, 2 * max_depth + 1);
-    for (int64_t i = 0; i < s->pool_size; i++, next = vector_at(s, next, 4))
+    for (int64_t i = 0; i < s->pool_size; i++, next = vector_at(s, next, PER_STATE))
         s->pool[i] = (state){.q = next,
                              .p = vector_at(s, next, 1),
                              .grad = vector_at(s, next, 2),
-                             .force = vector_at(s, next, 3)};
+                             .force = vector_at(s, next, 3),
+                             .own_velocity = vector_at(s, next, 4),
+                             .own_push = vector_at(s, next, 5)};
+    choose_vectors(s);
     s->current = &s->pool[0];
     drop_all_but_current(s);
     memcpy(s->current->q, q, dim * sizeof(double));
@@ -466,16 +532,17 @@ int nuts_start(void *memory, int64_t dim, int64_t max_depth, log_density density
     return code;
 }
 
-/* The metric with inverse L L', L = diag(scales) S; where `matrix` is null, S = I + sum of stretches v v'. The scales are
- * copied; matrix, vectors and stretches stay the caller's and must live as long as they are used. */
-void nuts_set_metric(void *memory, const double *scales, const double *matrix, int64_t rank,
+/* The metric with inverse L L', L = diag(scales) S; where `matrices` is null, S = I + sum of stretches v v'. The scales are
+ * copied; matrices, vectors and stretches stay the caller's and must live as long as they are used. */
+void nuts_set_metric(void *memory, const double *scales, const double *matrices, int64_t rank,
                      const double *vectors, const double *stretches) {
     sampler *s = memory;
     memcpy(s->scales, scales, s->dim * sizeof(double));
-    s->matrix = matrix;
+    s->matrices = matrices;
     s->rank = rank;
     s->vectors = vectors;
     s->stretches = stretches;
+    choose_vectors(s);
     set_force(s, s->current);
 }
 
@@ -514,8 +581,8 @@ void nuts_where(void *memory, double *q, double *grad) {
 double nuts_try_step(void *memory, double step_size) {
     sampler *s = memory;
     state *x = take(s);
-    draw_momentum(s, s->current->p);
-    double energy = kinetic_energy(s, s->current->p) - s->current->logp;
+    draw_momentum(s, s->current);
+    double energy = kinetic_energy(s, s->current) - s->current->logp;
     int code = leapfrog(s, step_size, s->current, x);
     drop_all_but_current(s);
     return code == STOP_SAMPLING ? NAN : energy - x->energy;

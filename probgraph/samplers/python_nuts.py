@@ -35,13 +35,15 @@ Uniform = Callable[[], float]
 
 
 class State(NamedTuple):
-    """A point of a trajectory. ``p`` and ``force`` are momentum and gradient in the coordinates in which the metric is the
-    identity; ``index`` counts steps from the start, negative behind it."""
+    """A point of a trajectory. ``p`` and ``force`` are momentum and gradient in the coordinates over their scales, ``velocity``
+    and ``push`` what S² makes of them; ``index`` counts steps from the start, negative behind it."""
 
     q: np.ndarray
     p: np.ndarray
+    velocity: np.ndarray
     gradient: np.ndarray
     force: np.ndarray
+    push: np.ndarray
     logp: float
     energy: float
     index: int
@@ -78,16 +80,24 @@ class PythonNuts(Nuts):
         self.uniform = np.random.Generator(self.bit_generator).random
         self.evaluate = self.density.evaluator()
         logp, gradient = self.evaluate(q)
-        self.current = State(q.copy(), np.zeros(self.dim), gradient, gradient, logp, -logp, 0)
+        self.current = self._at_rest(q, logp, gradient)
         return logp
 
     def set_metric(self, metric: Metric) -> None:
         self.metric = metric
-        self.current = self.current._replace(force=self.force(self.current.gradient))
+        force, push = self.forces(self.current.gradient)
+        self.current = self.current._replace(force=force, push=push)
 
-    def force(self, gradient: np.ndarray) -> np.ndarray:
+    def forces(self, gradient: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Force and push."""
         with np.errstate(all="ignore"):
-            return self.metric.mix(self.metric.scales * gradient)
+            force = self.metric.scales * gradient
+            return force, self.metric.mix(force, 2)
+
+    def _at_rest(self, q: np.ndarray, logp: float, gradient: np.ndarray) -> State:
+        none = np.zeros(self.dim)
+        force, push = self.forces(gradient)
+        return State(q.copy(), none, none, gradient, force, push, logp, -logp, 0)
 
     def where(self) -> tuple[np.ndarray, np.ndarray]:
         return self.current.q.copy(), self.current.gradient.copy()
@@ -200,8 +210,7 @@ class PythonNuts(Nuts):
             if not math.isfinite(logp):
                 gradients[i], statistics["lp"][i] = gradient, -math.inf
                 continue
-            force = self.force(gradient)
-            self.current = State(start.copy(), np.zeros(self.dim), gradient, force, logp, -logp, 0)
+            self.current = self._at_rest(start, logp, gradient)
             if not self._draw(i, step_size, q, statistics, gradients):
                 return i
         return len(q)
@@ -218,27 +227,26 @@ class PythonNuts(Nuts):
             if 0.0 < r2 < 1.0:
                 stretch = math.sqrt(-2.0 * math.log(r2) / r2)
                 normals += (a * stretch, b * stretch)
-        p = np.where(self.metric.scales == 0, 0.0, normals[: self.dim])
-        return state._replace(p=p, energy=self.kinetic_energy(p) - state.logp, index=0)
-
-    def kinetic_energy(self, p: np.ndarray) -> float:
-        return 0.5 * float(p @ p)
+        drawn = np.where(self.metric.scales == 0, 0.0, normals[: self.dim])
+        p, velocity = self.metric.mix(drawn, -1), self.metric.mix(drawn, 1)
+        return state._replace(p=p, velocity=velocity, energy=0.5 * float(p @ velocity) - state.logp, index=0)
 
     def leapfrog(self, state: State, step: float) -> State:
         """One leapfrog step, backwards where it is negative; its energy is infinite where there is no density."""
         half = 0.5 * step
         with np.errstate(all="ignore"):
-            p = state.p + half * state.force
-            q = state.q + step * self.metric.scales * self.metric.mix(p)
+            p, velocity = state.p + half * state.force, state.velocity + half * state.push
+            q = state.q + step * self.metric.scales * velocity
         logp, gradient = self.evaluate(q)  # outside errstate: the density's warnings are its author's matter
         energy = math.inf
-        force = self.force(gradient)
+        force, push = self.forces(gradient)
         if math.isfinite(logp):
             with np.errstate(all="ignore"):
-                p = p + half * force
-                total = self.kinetic_energy(p) - logp
+                p, velocity = p + half * force, velocity + half * push
+                total = 0.5 * float(p @ velocity) - logp
             energy = total if math.isfinite(total) else math.inf
-        return State(q, p, gradient, force, logp, energy, state.index + (1 if step > 0 else -1))
+        index = state.index + (1 if step > 0 else -1)
+        return State(q, p, velocity, gradient, force, push, logp, energy, index)
 
 
 class Trajectory:
@@ -341,4 +349,4 @@ class Trajectory:
 
     def turns(self, first: State, last: State, momenta: np.ndarray) -> bool:
         """The generalised criterion: not both ends move along the sum of the momenta between them."""
-        return not (first.p @ momenta > 0 and last.p @ momenta > 0)
+        return not (first.velocity @ momenta > 0 and last.velocity @ momenta > 0)

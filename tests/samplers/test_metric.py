@@ -168,6 +168,12 @@ def test_the_first_metric_is_one_over_the_gradient():
 METRICS = {
     "diag": Metric(np.array([0.5, 2.0, 3.0])),
     "low_rank": Metric(np.array([0.5, 2.0, 3.0]), np.array([[0.6, 0.0, 0.8]]), np.array([1.7])),
+    # as many as are read together, and more
+    "directions": Metric(
+        np.linspace(0.5, 2.0, 7),
+        np.linalg.qr(np.random.default_rng(3).normal(size=(7, 6)))[0].T,
+        np.array([1.7, -0.6, 0.5, 2.0, -0.3, 0.9]),
+    ),
     "dense": Metric(
         np.array([0.5, 2.0, 3.0]), matrix=np.array([[1.0, 0.3, 0.0], [0.3, 2.0, -0.2], [0.0, -0.2, 0.7]])
     ),
@@ -180,19 +186,25 @@ METRICS = {
 def test_a_metric_is_a_change_of_coordinates(name, max_error, kernel):
     """A chain with inverse metric L L' on f(q) is the chain without metric on f(L z), seen through q = L z."""
     m = METRICS[name]
-    left = m.scales[:, None] * m.mix(np.eye(3))
-    function = normal(np.array([[1.0, 0.5, 0.1], [0.5, 1.0, 0.2], [0.1, 0.2, 4.0]]), mean=1.0)
+    dim = m.dim
+    left = m.scales[:, None] * m.mix(np.eye(dim))
+    covariance = np.eye(dim)
+    covariance[:3, :3] = [[1.0, 0.5, 0.1], [0.5, 1.0, 0.2], [0.1, 0.2, 4.0]]
+    function = normal(covariance, mean=1.0)
 
     def in_z(z):
         logp, grad = function(left @ z)
         return logp, left.T @ grad
 
     results = []
-    for density, start, used in ((function, np.ones(3), m), (in_z, np.linalg.solve(left, np.ones(3)), None)):
-        chain = kernel(LogDensity.from_python(density, 3), start, np.random.PCG64(5), max_error=max_error)
+    for density, start, used in (
+        (function, np.ones(dim), m),
+        (in_z, np.linalg.solve(left, np.ones(dim)), None),
+    ):
+        chain = kernel(LogDensity.from_python(density, dim), start, np.random.PCG64(5), max_error=max_error)
         if used is not None:
             chain.set_metric(used)
-        draws, statistics = np.empty((60, 3)), np.zeros(60, STATISTICS)
+        draws, statistics = np.empty((60, dim)), np.zeros(60, STATISTICS)
         assert chain.run(0.6, draws, statistics) == 60
         results.append((draws, statistics))
     (q, of_q), (z, of_z) = results
