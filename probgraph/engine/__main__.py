@@ -12,7 +12,7 @@ from pathlib import Path
 from probgraph.engine.toolchain import UnsafeCacheError, cache_directory, is_sound
 
 #: only what this package wrote is listed or deleted: whatever else lies there is somebody's
-_OURS = re.compile(r"[0-9a-f]{64}\.(so|dll|c|ok)|compiler-[0-9a-f]{32}\.json|\.new-.*")
+_OURS = re.compile(r"[0-9a-f]{64}\.(so|dll|c|ok|note)|compiler-[0-9a-f]{32}\.json|\.new-.*")
 #: another process may be about to give an unfinished file its name
 _UNFINISHED_SECONDS = 600.0
 

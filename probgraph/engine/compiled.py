@@ -6,7 +6,8 @@ import ctypes
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from probgraph.engine import loops, toolchain
 from probgraph.engine.ahead import computed_ahead
 from probgraph.engine.externals import address
 from probgraph.engine.graph import FunctionGraph, Variable, garbage_kept, graph_inputs, rebuild
-from probgraph.engine.loops import Literal, Load, Program
+from probgraph.engine.loops import External, Literal, Load, Program
 from probgraph.engine.lower import lower
 from probgraph.engine.needed import only_needed
 from probgraph.engine.render_c import RUN, Part, Renderer, density_entry, rows_entry
@@ -32,17 +33,30 @@ class ProgramError(RuntimeError):
     """A compiled program reported a failure that it does not know: an error of this library."""
 
 
+class Loaded(NamedTuple):
+    """A compiled program, its C text, and what it calls of SciPy's."""
+
+    library: ctypes.CDLL
+    c_text: str
+    externals: Sequence[External]
+
+
 def load(
     program: Program, entries: Sequence[str], name: str = "program", parts: Mapping[str, Part] | None = None
-) -> tuple[ctypes.CDLL, str]:
-    """A program with these entries, compiled and linked to what it calls of SciPy's; and its C text."""
+) -> Loaded:
+    """A program with these entries, compiled and linked."""
     renderer = Renderer(program, toolchain.vector_functions(), parts, toolchain.vector_types())
     text = renderer.file(entries)
     library = toolchain.load(text, name)
-    if renderer.externals:
-        addresses = [address(x) for x in renderer.externals]
+    link(library, renderer.externals)
+    return Loaded(library, text, renderer.externals)
+
+
+def link(library: ctypes.CDLL, externals: Sequence[External]) -> None:
+    """Tells a program where the functions of SciPy's are that it calls."""
+    if externals:
+        addresses = [address(x) for x in externals]
         library.link_externals((ctypes.c_void_p * len(addresses))(*addresses))
-    return library, text
 
 
 def raise_failure(program: Program, code: int, values: Sequence[int]) -> None:
@@ -79,7 +93,7 @@ class CompiledGraph:
         if time_parts:
             self.program, self._parts = timed(program, _names_for_people(graph, program))
             program = self.program
-        self._library, self.c_text = load(program, [RUN])
+        self._library, self.c_text, _ = load(program, [RUN])
         # Called with the interpreter lock held: the memory below is this object's, for one call at a time.
         self._lock = threading.Lock()
         handle = ctypes.PyDLL(None, handle=self._library._handle)
@@ -263,15 +277,34 @@ def _offsets(roots: Sequence[Variable]) -> tuple[list[int], int]:
 
 
 class _Memory:
-    """The pointers to constants and scratch that one thread hands to a program, and what they point to."""
+    """The pointers to data and scratch that one thread hands to a program, and what they point to."""
 
-    def __init__(self, program: Program, arrays: Sequence[np.ndarray], scratch: int) -> None:
+    def __init__(self, arrays: Sequence[np.ndarray], scratch: int) -> None:
         self._alive = [np.ascontiguousarray(a) for a in arrays]
         self._scratch = ctypes.create_string_buffer(scratch + 64)
         address = ctypes.addressof(self._scratch)
         pointers = [a.ctypes.data for a in self._alive] + [address + -address % 64]
         self._table = (ctypes.c_void_p * len(pointers))(*pointers)
         self.address = ctypes.addressof(self._table)
+
+
+@dataclass(frozen=True)
+class Handed:
+    """What a program is handed as data: the shared variables' values, its constants and `scratch` bytes, in this order."""
+
+    shared: Sequence[SharedVariable]
+    constants: Sequence[np.ndarray]
+    scratch: int
+    #: those of the shared variables' values for which it was compiled
+    shapes: Sequence[Sequence[int | None]]
+
+    def memory(self) -> _Memory:
+        """Constants, the shared variables' present values, and scratch of its own: for one thread."""
+        arrays = [np.array(v.container.value, order="C") for v in self.shared]
+        for v, array, wanted in zip(self.shared, arrays, self.shapes, strict=True):
+            if array.shape != tuple(wanted):
+                raise ValueError(f"{v} has shape {array.shape}; the density was compiled for {tuple(wanted)}")
+        return _Memory([*arrays, *self.constants], self.scratch)
 
 
 class _Loaded:
@@ -294,17 +327,11 @@ class _Loaded:
     def load(self, entry: str, name: str, parts: Mapping[str, Part]) -> None:
         roots = self.program.buffers_of("input")[: len(self.offsets)]
         in_q = {b.name: Part("q", k) for b, k in zip(roots, self.offsets, strict=True)}
-        self.library, self.c_text = load(self.program, [entry], name, {**in_q, **parts})
-        self._scratch = _scratch_size(self.program)
-
-    def memory(self) -> _Memory:
-        """Constants, the shared variables' present values, and scratch of its own: for one thread."""
-        arrays = [np.array(v.container.value, order="C") for v in self.shared]
-        for v, array in zip(self.shared, arrays, strict=True):
-            wanted = self.program.input_shapes[len(self.offsets) + self.shared.index(v)]
-            if array.shape != tuple(wanted):
-                raise ValueError(f"{v} has shape {array.shape}; the density was compiled for {tuple(wanted)}")
-        return _Memory(self.program, [*arrays, *self.program.constants.values()], self._scratch)
+        self.library, _, self.externals = load(self.program, [entry], name, {**in_q, **parts})
+        # The program is asked now: printing it may have laid its constants out anew.
+        constants = list(self.program.constants.values())
+        shapes = self.program.input_shapes[len(self.offsets) :]
+        self.handed = Handed(self.shared, constants, _scratch_size(self.program), shapes)
 
 
 def _extras_after_outputs(program: Program, roots: int) -> list[Any]:
@@ -329,24 +356,21 @@ def _scratch_size(program: Program) -> int:
 class CompiledDensity:
     """A log density and its gradient over R^dim as `int density(q, grad, logp, data)`.
 
-    `address` is that function's; each thread hands over a `data` of its own, from `new_data()`.
+    `address` is that function's; each thread hands over a `data` of its own, from `new_data()`. The library is linked.
     """
 
-    def __init__(self, roots: Sequence[Variable], logp: Variable, gradients: Sequence[Variable]) -> None:
-        loaded = _Loaded(roots, [logp, *gradients])
-        self.dim = loaded.dim
-        gradient_buffers = loaded.program.buffers_of("output")[1:]
-        in_g = {b.name: Part("g", k) for b, k in zip(gradient_buffers, loaded.offsets, strict=True)}
-        loaded.load(density_entry(loaded.extras), "density", in_g)
-        self._loaded = loaded
-        self.c_text = loaded.c_text
-        self.program = loaded.program
-        self.address: int = ctypes.cast(loaded.library.density, ctypes.c_void_p).value or 0
+    def __init__(self, dim: int, library: ctypes.CDLL, externals: Sequence[External], handed: Handed) -> None:
+        self.dim = dim
+        self.library = library
+        self.externals = externals
+        self.handed = handed
+        self.address: int = ctypes.cast(library.density, ctypes.c_void_p).value or 0
 
     def new_data(self) -> _Memory:
-        return self._loaded.memory()
+        return self.handed.memory()
 
 
+@garbage_kept()
 def compile_density(
     roots: Sequence[Variable], logp: Variable, gradients: Sequence[Variable]
 ) -> CompiledDensity:
@@ -354,8 +378,11 @@ def compile_density(
 
     Raises NoCompilerError without a compiler, NotImplementedError if an operation is not lowered.
     """
-    with garbage_kept():
-        return CompiledDensity(roots, logp, gradients)
+    loaded = _Loaded(roots, [logp, *gradients])
+    gradient_buffers = loaded.program.buffers_of("output")[1:]
+    in_g = {b.name: Part("g", k) for b, k in zip(gradient_buffers, loaded.offsets, strict=True)}
+    loaded.load(density_entry(loaded.extras), "density", in_g)
+    return CompiledDensity(loaded.dim, loaded.library, loaded.externals, loaded.handed)
 
 
 def compile_rows(
@@ -377,7 +404,7 @@ def compile_rows(
             raise ValueError(f"rows of length {loaded.dim} are needed, got shape {q.shape}")
         results = [np.empty((len(q), *s), d) for s, (_, d) in zip(loaded.shapes, sizes, strict=True)]
         pointers = (ctypes.c_void_p * max(len(results), 1))(*(r.ctypes.data for r in results))
-        memory = loaded.memory()
+        memory = loaded.handed.memory()
         values, code = (ctypes.c_int64 * 8)(), ctypes.c_int(0)
         function(
             ctypes.c_int64(len(q)),

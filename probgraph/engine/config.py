@@ -165,3 +165,8 @@ def _as_kind_of(example: Any, value: Any) -> Any:
 
 
 config = Config(os.environ)
+
+
+def settings(config: Config) -> tuple[tuple[str, str], ...]:
+    """The settings that matter, with their present values."""
+    return tuple((name, getattr(config, name)) for name in _OPTIONS)

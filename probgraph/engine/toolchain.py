@@ -183,7 +183,7 @@ def _identify(command: tuple[str, ...]) -> Compiler | None:
     family = "clang" if "clang" in said else "gcc" if "Free Software Foundation" in said else "other"
     compiler = Compiler(command, said.strip(), family)
     with contextlib.suppress(OSError):  # a full disk: it will be asked again
-        _write(note, json.dumps({"version": compiler.version, "family": family}).encode())
+        write(note, json.dumps({"version": compiler.version, "family": family}).encode())
     return compiler
 
 
@@ -371,7 +371,7 @@ def _private_directory(instead_of: str, why: str) -> Path:
     return Path(directory)
 
 
-def _write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes) -> None:
     """Write the whole file or nothing: no reader ever sees half of it."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     try:
@@ -407,20 +407,27 @@ def compile_library(c_text: str, name: str = "program") -> Path:
 
     Raises NoCompilerError, CompileError, UnsafeCacheError.
     """
-    compiler = needed_compiler()
-    facts = (c_text, compiler.flags, compiler.link_flags, compiler.version, _abi(), _processor()[0])
-    features = sorted(_processor()[1])
-    key = hashlib.sha256(repr((facts, features)).encode("utf-8", "surrogatepass")).hexdigest()
-    library = cache_directory() / (key + LIBRARY_SUFFIX)
+    library = cache_directory() / (stamp(c_text) + LIBRARY_SUFFIX)
     if not is_sound(library):
-        _build(compiler, c_text, name, library)
+        _build(needed_compiler(), c_text, name, library)
     return library
+
+
+def stamp(text: str) -> str:
+    """The hash of a text and of everything besides that the machine code made of it depends on.
+
+    Raises NoCompilerError.
+    """
+    compiler = needed_compiler()
+    facts = (text, compiler.flags, compiler.link_flags, compiler.version, _abi(), _processor()[0])
+    features = sorted(_processor()[1])
+    return hashlib.sha256(repr((facts, features)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _build(compiler: Compiler, c_text: str, name: str, library: Path) -> None:
     c_path = library.with_suffix(".c")
     try:
-        _write(c_path, c_text.encode("utf-8"))
+        write(c_path, c_text.encode("utf-8"))
         handle, temporary = tempfile.mkstemp(dir=library.parent, prefix=".new-", suffix=LIBRARY_SUFFIX)
         os.close(handle)
     except OSError as error:
@@ -440,7 +447,7 @@ def _build(compiler: Compiler, c_text: str, name: str, library: Path) -> None:
             digest = hashlib.sha256(Path(temporary).read_bytes()).hexdigest()
             # The library first: a reader who comes between the two finds no match and builds its own.
             os.replace(temporary, library)
-            _write(library.with_suffix(".ok"), digest.encode())
+            write(library.with_suffix(".ok"), digest.encode())
         except OSError as error:
             raise CompileError(name, _UNWRITABLE, command, str(error), c_path) from error
     finally:
@@ -452,7 +459,11 @@ def load(c_text: str, name: str = "program") -> ctypes.CDLL:
 
     Calls through the result release the GIL.
     """
-    path = compile_library(c_text, name)
+    return opened(compile_library(c_text, name), name)
+
+
+def opened(path: Path, name: str = "program") -> ctypes.CDLL:
+    """The library that was compiled to this path, loaded. Raises CompileError."""
     try:
         return ctypes.CDLL(str(path))
     except OSError as error:

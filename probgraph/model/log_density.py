@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 
 from probgraph.engine.autodiff import grad
 from probgraph.engine.compiled import compile_density, compile_rows
+from probgraph.engine.described import NoWordsError
 from probgraph.engine.graph import (
     FunctionGraph,
     Variable,
@@ -25,6 +26,7 @@ from probgraph.engine.graph import (
     tensor_constant,
 )
 from probgraph.engine.op import as_variable
+from probgraph.engine.remembered import Memory
 from probgraph.engine.rewrite import run_passes
 from probgraph.engine.rolling import rolled
 from probgraph.engine.rules import FAST_RUN, stabilized
@@ -67,16 +69,59 @@ def log_density(
     return compiled_density(graphs), graphs.layout
 
 
-@dataclass(frozen=True)
 class DensityGraphs:
-    """A log density and its gradients by the roots, which lie one after another in q as `layout` says."""
+    """A log density and its gradients by the roots, which lie one after another in q as `layout` says.
 
-    layout: Layout
-    roots: list[Variable]
-    logp: Variable
-    gradients: list[Variable]
+    They come from `total`, the log density as it was written, with some variables `replaced`; the roots named in `moved`
+    have gradients of 0. Where the density was compiled before, they are made only if somebody asks for them.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        roots: list[Variable],
+        total: Variable,
+        replaced: Mapping[Variable, Variable],
+        moved: Set[str] = frozenset(),
+    ) -> None:
+        self.layout = layout
+        self.roots = roots
+        self._total = total
+        self._replaced = replaced
+        self._moved = [v.name in moved for v in roots]
+        self.memory = self._memory()
+        self.compiled = None if self.memory is None else self.memory.recalled()
+        if self.compiled is None:
+            _ = self.gradients  # a density without gradients is refused at once
+
+    def _memory(self) -> Memory | None:
+        leaves = list(dict.fromkeys([*self.roots, *self._replaced]))
+        outputs = [self._total, *(self._replaced.get(v, v) for v in leaves)]
+        try:
+            return Memory(leaves, outputs, (len(self.roots), self._moved))
+        except (NoWordsError, NoCompilerError):
+            return None
+
+    @cached_property
+    @garbage_kept()
+    def logp(self) -> Variable:
+        (logp,) = rolled(rebuild([self._total], self._replaced))
+        if logp.dtype != "float64":
+            logp = logp.astype("float64")
+        # The gradient is that of the stable form: the value is computed from the same one, not from another beside it.
+        (logp,) = without_rows([stabilized([logp])[logp]])
+        return logp
+
+    @cached_property
+    @garbage_kept()
+    def gradients(self) -> list[Variable]:
+        walked = [v for v, moved in zip(self.roots, self._moved, strict=True) if not moved]
+        slopes = grad(self.logp, walked, disconnected_inputs="ignore", add_names=False)
+        found = dict(zip(walked, slopes, strict=True))
+        return [found[v] if v in found else as_variable(np.zeros(v.type.shape)) for v in self.roots]
 
 
+@garbage_kept()
 def density_graphs(
     model: Densities, jacobian: bool = True, moved: Set[str] = frozenset(), *, frozen: bool = True
 ) -> DensityGraphs:
@@ -86,23 +131,14 @@ def density_graphs(
     """
     refuse_without_gradient(model, moved)
     layout = Layout(model.value_vars)
-    with garbage_kept():
-        roots, replaced = layout.roots(moved)
-        logp = model.logp(jacobian=jacobian)
-        if frozen:
-            replaced |= _present([logp])
-        (logp,) = rolled(rebuild([logp], replaced))
-        if logp.dtype != "float64":
-            logp = logp.astype("float64")
-        # The gradient is that of the stable form: the value is computed from the same one, not from another beside it.
-        (logp,) = without_rows([stabilized([logp])[logp]])
-        walked = [v for v in roots if v.name not in moved]
-        slopes = grad(logp, walked, disconnected_inputs="ignore", add_names=False)
-        found = dict(zip(walked, slopes, strict=True))
-        gradients = [found[v] if v in found else as_variable(np.zeros(v.type.shape)) for v in roots]
-    return DensityGraphs(layout, roots, logp, gradients)
+    roots, replaced = layout.roots(moved)
+    logp = model.logp(jacobian=jacobian)
+    if frozen:
+        replaced |= _present([logp])
+    return DensityGraphs(layout, roots, logp, replaced, moved)
 
 
+@garbage_kept()
 def tempered_density(model: Densities, prior: Variable, likelihood: Variable) -> LogDensity:
     """The density prior + beta * likelihood of (q, beta), R^(dim + 1), of two graphs of the model's value variables.
 
@@ -111,14 +147,9 @@ def tempered_density(model: Densities, prior: Variable, likelihood: Variable) ->
     refuse_without_gradient(model)
     layout = Layout(model.value_vars)
     beta = TensorType("float64", ())("beta of the tempering")
-    with garbage_kept():
-        roots, replaced = layout.roots()
-        total = prior.astype("float64") + beta * likelihood.astype("float64")
-        (logp,) = rolled(rebuild([total], replaced | _present([total])))
-        (logp,) = without_rows([stabilized([logp])[logp]])
-        roots.append(beta)
-        gradients = grad(logp, roots, disconnected_inputs="ignore", add_names=False)
-    return compiled_density(DensityGraphs(layout, roots, logp, list(gradients)))
+    roots, replaced = layout.roots()
+    total = prior.astype("float64") + beta * likelihood.astype("float64")
+    return compiled_density(DensityGraphs(layout, [*roots, beta], total, replaced | _present([total])))
 
 
 def _present(outputs: Sequence[Variable]) -> dict[Variable, Variable]:
@@ -146,11 +177,15 @@ def refuse_without_gradient(model: Densities, moved: Set[str] = frozenset()) -> 
 
 def compiled_density(graphs: DensityGraphs) -> LogDensity:
     """The density compiled to C; in NumPy, with a warning, where that cannot be."""
-    try:
-        compiled = compile_density(graphs.roots, graphs.logp, graphs.gradients)
-    except (NoCompilerError, NotImplementedError) as error:
-        _warn(error)
-        return _python_density(graphs)
+    compiled = graphs.compiled
+    if compiled is None:
+        try:
+            compiled = compile_density(graphs.roots, graphs.logp, graphs.gradients)
+        except (NoCompilerError, NotImplementedError) as error:
+            _warn(error)
+            return _python_density(graphs)
+        if graphs.memory is not None:
+            graphs.memory.remember(compiled)
     return LogDensity(compiled.dim, compiled.address, compiled.new_data, keep_alive=compiled)
 
 

@@ -28,6 +28,12 @@ def test_a_minimum_moves_with_its_parameters(mode):
     np.testing.assert_allclose(by_b, -(2 * (at * share) ** 2 / (weights + rate)).sum(), rtol=1e-5)
 
 
+def test_different_equations_of_the_same_variables_have_roots_of_their_own():
+    square, _ = optimize.root_scalar(s**2 - t, s)
+    cube, _ = optimize.root_scalar(s**3 - t, s)
+    np.testing.assert_allclose(theano.function([s, t], [square, cube])(3.0, 64.0), [8.0, 4.0], rtol=1e-9)
+
+
 def test_roots_of_equations_and_second_derivatives():
     there, success = optimize.root(T.stack([x[0] ** 3 - a[0], x[0] + x[1] - a[1]]), x)
     first = T.grad(there[1], a)

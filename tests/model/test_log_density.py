@@ -97,13 +97,9 @@ def test_without_a_compiler_it_is_the_same_and_says_so_once(make, monkeypatch):
     compiled, _ = log_density(model)
     fast_rows = compile_rows(model.value_vars, model.on_values(model.free_RVs))
 
-    def absent(*args):
-        raise toolchain.NoCompilerError("no C compiler here")
-
-    monkeypatch.setattr(module, "compile_density", absent)
-    monkeypatch.setattr(module, "compile_rows", absent)
+    monkeypatch.setenv("PROBGRAPH_CC", "")
     monkeypatch.setattr(toolchain, "_said_without_compiler", False)
-    with pytest.warns(UserWarning, match="no C compiler here.*run in NumPy.*slower") as caught:
+    with pytest.warns(UserWarning, match="no C compiler was found.*run in NumPy.*slower") as caught:
         slow, layout = log_density(model)
     assert caught[0].filename == __file__
     with warnings.catch_warnings():
@@ -124,10 +120,7 @@ def test_a_failed_cholesky_is_no_density_with_or_without_a_compiler(monkeypatch)
         pg.Potential("p", pg.math.log(cholesky(corners)[1, 1]))
     compiled, _ = log_density(model)
 
-    def absent(*args):
-        raise toolchain.NoCompilerError("no C compiler here")
-
-    monkeypatch.setattr(module, "compile_density", absent)
+    monkeypatch.setenv("PROBGRAPH_CC", "")
     monkeypatch.setattr(toolchain, "_said_without_compiler", True)
     slow, _ = log_density(model)
     for density in (compiled, slow):
@@ -423,3 +416,35 @@ def test_a_loop_in_the_density_runs_once_for_value_and_gradient():
     graphs = module.density_graphs(model)
     outputs = run_passes([graphs.logp, *graphs.gradients], FAST_RUN)
     assert sum(isinstance(node.op, Loop) for node in toposort(outputs)) == 2  # forward and back
+
+
+def test_a_model_that_was_compiled_before_is_neither_differentiated_nor_compiled(monkeypatch, tmp_path):
+    monkeypatch.setenv("PROBGRAPH_CACHE", str(tmp_path / "cache"))
+    q = np.linspace(-1, 1, 10)
+    density, _ = log_density(eight_schools())
+    expected = density(q)
+    plain = log_density(eight_schools(), jacobian=False)[0](q)
+    still = log_density(eight_schools(), moved={"mu"})[0](q)
+    for name in ("grad", "compile_density", "rolled"):
+        monkeypatch.setattr(module, name, None)
+    again, _ = log_density(eight_schools())
+    assert again(q)[0] == expected[0]
+    np.testing.assert_array_equal(again(q)[1], expected[1])
+    without, _ = log_density(eight_schools(), jacobian=False)
+    assert without(q)[0] == plain[0] != expected[0]
+    moved, _ = log_density(eight_schools(), moved={"mu"})
+    assert moved(q)[1][0] == still[1][0] == 0 != expected[1][0]
+    with pytest.raises(TypeError, match="not callable"):
+        log_density(everything())
+
+
+def test_data_are_what_they_are_now_also_where_the_model_was_compiled_before():
+    model = everything()
+    q = 0.3 * np.random.default_rng(5).normal(size=log_density(model)[0].dim)
+    first = log_density(model)[0]
+    before = first(q)[0]
+    with model:
+        pg.set_data({"x": np.linspace(-2, 2, 6)})
+    after = log_density(model)[0](q)[0]
+    assert first(q)[0] == before != after
+    assert log_density(model, frozen=False)[0](q)[0] == pytest.approx(after, rel=1e-13)
