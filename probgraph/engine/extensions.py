@@ -1,20 +1,23 @@
 """SciPy's extension modules without the packages around them.
 
 `import scipy.linalg.cython_blas` imports all of scipy.linalg on the way, a tenth of a second for a table of addresses.
-The table is a file by itself, and is loaded as that.
+The table is a file by itself, and is loaded as that; so are most functions of scipy.special.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 #: those that need nothing of their package; the others are imported as usual
-_ALONE = ("scipy.linalg.cython_blas", "scipy.linalg.cython_lapack")
+_ALONE = ("scipy.linalg.cython_blas", "scipy.linalg.cython_lapack", "scipy.special._special_ufuncs")
 _loaded: dict[str, ModuleType] = {}
 
 
@@ -29,6 +32,16 @@ def extension(name: str) -> ModuleType:
 def loaded(name: str) -> ModuleType | None:
     """The module of that name if this process has it already."""
     return _loaded.get(name) or sys.modules.get(name)
+
+
+def special(name: str) -> Callable[..., Any]:
+    """The function of scipy.special, without the rest of it where it lies among those that need no other."""
+    if loaded("scipy.special") is None:
+        with contextlib.suppress(ImportError):  # older ones have no such module
+            function = getattr(extension("scipy.special._special_ufuncs"), name, None)
+            if function is not None:
+                return function
+    return getattr(importlib.import_module("scipy.special"), name)
 
 
 def _by_itself(name: str) -> ModuleType | None:

@@ -7,7 +7,6 @@ its own and becomes its parts before lowering. To add an elementwise function, a
 
 from __future__ import annotations
 
-import importlib
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from probgraph.engine import special_c
+from probgraph.engine import extensions, special_c
 from probgraph.engine.config import config
 from probgraph.engine.graph import Apply, Variable
 from probgraph.engine.loops import Expr, External, ScalarFunction
@@ -287,7 +286,7 @@ class _SciPy:
     """scipy.special on first use: importing it would double the import time of the package."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        return lambda *args: getattr(importlib.import_module("scipy.special"), name)(*args)
+        return lambda *args: extensions.special(name)(*args)
 
 
 SCIPY = _SciPy()
@@ -683,7 +682,7 @@ invert = Elementwise(
 
 # ------------------------------------------------------------------------------------ special functions
 
-#: so few numbers are computed one by one: importing scipy.special takes longer than compiling most models
+#: so few numbers are computed one by one: loading SciPy's functions takes longer
 FEW_NUMBERS = 64
 
 
@@ -711,7 +710,7 @@ gammaln = Elementwise(
 )
 psi = Elementwise(
     "psi",
-    numpy=SCIPY.digamma,
+    numpy=SCIPY.psi,
     vjp=lambda g, y, x: (g * tri_gamma(x),),
     c="({t})pg_digamma({0})",
     support=special_c.DIGAMMA,
