@@ -26,6 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = """
 import time
 
+import probgraph as pg
+
 with pg.Model():
     pg.Normal("x", 0, 1)
     result = pg.sample(20, tune=20, chains=1, random_seed=1, progressbar=False)
