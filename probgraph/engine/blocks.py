@@ -7,6 +7,10 @@ rows, so that the scalar stage becomes a loop the compiler can vectorise.
 
 A block stays in the cache, so the data is still read once from memory. What a stage hands to a later one is
 kept in an array of a block's length; what is only loaded is loaded again.
+
+The second cache is near enough for that. Data come from memory at full speed only while they are read in order and
+without a stop, since the processor fetches ahead just as long as it is asked for more; and each stage that asks for
+nothing new is such a stop. Few large blocks have fewer of them than many that would fit the innermost cache.
 """
 
 from __future__ import annotations
@@ -38,7 +42,9 @@ from probgraph.engine.loops import (
 )
 
 #: the elements of the data that a block should about fill, and the bounds of its rows
-_BLOCK_ELEMENTS, _FEWEST, _MOST = 2048, 8, 64
+_BLOCK_ELEMENTS, _FEWEST, _MOST = 1 << 14, 8, 256
+#: the same for a block that keeps an element of its own for each of the data's: those are read and written often
+_KEPT_ELEMENTS, _MOST_KEPT = 2048, 64
 
 
 def in_blocks(body: Sequence[Statement], columns: Columns | None = None, few: bool = True) -> list[Statement]:
@@ -135,7 +141,7 @@ def _staged(loop: For, columns: Columns | None, few_too: bool) -> For | None:
     sweeps = [] if few else _sweeps(stages, loop, columns)
     if len(stages) < 2 or not (costly or sweeps):
         return None
-    rows = loop.stop.value if few else _rows(loop)
+    rows = loop.stop.value if few else _rows(loop, any(stage.flat for stage in stages))
     if columns is not None and sweeps:
         rows = rows_of(sweeps)
         columns.lay(sweeps, rows, loop.stop.value)
@@ -264,13 +270,14 @@ def _accumulators_beside_their_loops(body: Sequence[Statement]) -> list[Statemen
     return result
 
 
-def _rows(loop: For) -> int:
-    """So many rows that their data about fills the innermost cache, in whole vectors."""
+def _rows(loop: For, keeps: bool) -> int:
+    """So many rows that their data about fills the cache meant for it, in whole vectors."""
+    elements, most = (_KEPT_ELEMENTS, _MOST_KEPT) if keeps else (_BLOCK_ELEMENTS, _MOST)
     widest = 1
     for s in loop.body:
         if isinstance(s, For):
-            widest = max(widest, s.stop.value if isinstance(s.stop, Literal) else _BLOCK_ELEMENTS // 16)
-    return max(_FEWEST, min(_MOST, _BLOCK_ELEMENTS // widest // 8 * 8))
+            widest = max(widest, s.stop.value if isinstance(s.stop, Literal) else elements // 16)
+    return max(_FEWEST, min(most, elements // widest // 8 * 8))
 
 
 def _buffers_written(body: Sequence[Statement]) -> set[str]:

@@ -72,7 +72,7 @@ def softplus_like_rows(rows: int, columns: int) -> list[loops.Statement]:
 
 
 def test_row_blocks_change_no_value():
-    for rows, columns in ((0, 3), (1, 3), (63, 3), (64, 3), (130, 3), (20, 400)):
+    for rows, columns in ((0, 3), (1, 3), (63, 3), (256, 3), (600, 3), (100, 400)):
         data = np.random.default_rng(rows).normal(size=(rows, columns)) * 0.1
         plain = run(program(softplus_like_rows(rows, columns), rows, columns), [data])[0]
         staged = in_blocks(softplus_like_rows(rows, columns))
@@ -81,6 +81,23 @@ def test_row_blocks_change_no_value():
         np.testing.assert_allclose(run(program(staged, rows, columns), [data])[0], plain, 1e-12)
         weights = np.exp(data.sum(1)) * data[:, 0] if rows else np.zeros(0)
         np.testing.assert_allclose(plain, np.full(columns, weights.sum()), 1e-12)
+
+
+def test_a_block_keeps_little_for_itself():
+    for columns in (3, 45, 250):
+        i, j = Name("i"), Name("j")
+        at = loops.add(loops.multiply(i, loops.integer(columns)), j)
+        exponential = Let("e", Compute(EXP, (f("x"),), "float64"))
+        inner = [Let("x", load("in0", at)), exponential, Update("acc", ADD, f("e"))]
+        body = [
+            Declare("acc", Literal(0.0, "float64")),
+            For("j", loops.integer(columns), inner),
+            Store("out0", i, f("acc")),
+        ]
+        staged = in_blocks([For("i", loops.integer(3000), body)])
+        kept = [s.size for s in walk_statements(staged) if isinstance(s, Local)]
+        # It lies on the stack, which threads have little of.
+        assert columns <= max(kept) <= max(8 * columns, 2048)
 
 
 def test_the_costly_stage_becomes_a_vector_loop():
