@@ -18,6 +18,7 @@ from probgraph.approximations import Approximation, fit, fit_laplace, fit_pathfi
 from probgraph.arviz_names import from_arviz, is_arvizs
 from probgraph.cross_validation import loo_in_chunks, waic_in_chunks
 from probgraph.distributions import *
+from probgraph.engine.minibatch import Minibatch
 from probgraph.interventions import do, observe
 from probgraph.log_likelihood import compute_deterministics, compute_log_likelihood, compute_log_prior
 from probgraph.map import MAP, find_MAP
@@ -94,6 +95,7 @@ __all__ = [
     "fit",
     "fit_laplace",
     "fit_pathfinder",
+    "Minibatch",
     "Minimum",
     "marginalize",
     "math",

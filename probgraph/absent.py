@@ -23,7 +23,6 @@ INSTEAD = {
     "Empirical": "the draws of sample() themselves",
     "sample_approx": "approximation.sample(draws)",
     "BART": "MvNormal with a covariance function, or splines as predictors",
-    "Minibatch": "all the data: a gradient reads them once, compiled",
     "OrderedMultinomial": "Multinomial with p = the differences of sigmoid(cutpoints - eta)",
     "BaseModel": "Model",
     "FrozenModel": "Model",

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from probgraph.arviz_names import pareto_smoothed
+from probgraph.engine.minibatch import batches_in
 from probgraph.inference_data import build
 from probgraph.model.checks import explanation
 from probgraph.model.layout import Layout
 from probgraph.model.log_density import log_density
 from probgraph.model.model import Model, the_model
 from probgraph.optimize import minimize
-from probgraph.optimize.objective import CompiledObjective
+from probgraph.optimize.objective import Batches, CompiledObjective
 from probgraph.options import real, values_by_name, whether, whole
 from probgraph.pathfinder import pathfinder
 from probgraph.posterior import Results, dims_of_results
@@ -58,10 +59,10 @@ class Approximation:
 
 
 def _ready(
-    who: str, model: Model | None, start: Mapping[str, Any] | None
+    who: str, model: Model | None, start: Mapping[str, Any] | None, batches: bool = False
 ) -> tuple[Model, LogDensity, Layout, np.ndarray]:
     model = the_model(model, f"{who}()")
-    density, layout = log_density(model)
+    density, layout = log_density(model, batches=batches)
     values_by_name(f"{who}: start", start)
     point = model.initial_point(start)
     q = layout.vector(point)
@@ -269,8 +270,9 @@ def fit(
     real("fit: learning_rate", learning_rate, "finite and above 0")
     if not (np.isfinite(learning_rate) and learning_rate > 0):
         raise ValueError(f"fit: learning_rate is {learning_rate}; it must be a finite number above 0")
-    model, density, layout, q = _ready("fit", model, start)
+    model, density, layout, q = _ready("fit", model, start, batches=True)
     rng = generator(random_seed)
+    batches = Batches(batches_in([model.logp()]), rng)
     dim, full = len(q), method == "fullrank_advi"
     inside = np.tril_indices(dim, -1)
     # The mean, the logarithms of the diagonal of the factor, and what is below the diagonal.
@@ -290,6 +292,7 @@ def fit(
                     place = x[:dim] + scale * z
                     if full:
                         place = place + _below(x[2 * dim :], inside, dim) @ z
+                    batches.redraw()
                     logp, gradient = density(place)
                     if not (np.isfinite(logp) and np.isfinite(gradient).all()):
                         continue  # as in a divergence: this draw says nothing

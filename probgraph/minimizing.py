@@ -17,6 +17,7 @@ from probgraph.engine.autodiff import grad
 from probgraph.engine.compiled import compile_density
 from probgraph.engine.derivatives import hessian
 from probgraph.engine.graph import Constant, FunctionGraph, Variable, graph_inputs, rebuild
+from probgraph.engine.minibatch import BatchIndex, batches_in
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.rewrite import run_passes
 from probgraph.engine.rules import FAST_RUN
@@ -27,9 +28,9 @@ from probgraph.engine.types import TensorType
 from probgraph.model.layout import Layout
 from probgraph.optimize import METHODS, SECOND_ORDER, OptimizeResult
 from probgraph.optimize import minimize as minimize_objective
-from probgraph.optimize.objective import CompiledObjective
+from probgraph.optimize.objective import Batches, CompiledObjective
 from probgraph.optimize.scipy_methods import SCIPY_METHODS, WITHOUT_GRADIENT, derivatives_for
-from probgraph.samplers import LogDensity
+from probgraph.samplers import LogDensity, generator
 from probgraph.second_derivatives import Curvature, curvature_for
 
 Start = Mapping[Any, Any]
@@ -118,6 +119,7 @@ def minimize(
     *,
     bounds: Mapping[Any, tuple[float | None, float | None]] | None = None,
     givens: Mapping[Variable, Any] | None = None,
+    random_seed: Any = None,
     **options: Any,
 ) -> Minimum:
     """Find a local minimum of a scalar graph.
@@ -142,6 +144,9 @@ def minimize(
         between them.
     givens
         Values for other inputs that `cost` depends on.
+    random_seed
+        Of the rows of a `Minibatch`, if the cost reads any: for such costs the descents are meant, which do all
+        `max_iterations` then and end where the last one led. `cost` is that of the last batch.
     options
         `max_iterations` (10,000), `tolerance` (1e-6) of the gradient's norm, `record_path`, and of the descents
         `learning_rate`, `learning_rate_decay`, `clip_norm`, `momentum`, `scale_memory`, `weight_decay`, of
@@ -164,7 +169,8 @@ def minimize(
     starts = [start] if start is None or isinstance(start, Mapping) else list(start)
     if not starts:
         raise ValueError("minimize: the list of starts is empty")
-    found = [problem.search(one or {}, method, options) for one in starts]
+    batches = Batches(problem.batches, generator(random_seed))
+    found = [problem.search(one or {}, method, options, batches) for one in starts]
     best = min(found, key=lambda m: m.cost)
     best.starts = found
     for v in problem.unknowns:
@@ -184,7 +190,8 @@ class _Problem:
         if givens:
             from_user = {v: ew.cast(_as_constant(value, v), v.dtype) for v, value in givens.items()}
             (cost,) = rebuild([cost], from_user)
-        roots = [v for v in graph_inputs([cost]) if not isinstance(v, Constant)]
+        roots = [v for v in graph_inputs([cost]) if not isinstance(v, Constant | BatchIndex)]
+        self.batches = batches_in([cost])
         self.unknowns = roots if wrt is None else [wrt] if isinstance(wrt, Variable) else list(wrt)
         for v in self.unknowns:
             if not v.dtype.startswith("float"):
@@ -211,7 +218,7 @@ class _Problem:
             f"minimize: {what} names {key}, which is no unknown; those are {', '.join(self.names)}"
         )
 
-    def search(self, start: Start, method: str, options: Mapping[str, Any]) -> Minimum:
+    def search(self, start: Start, method: str, options: Mapping[str, Any], batches: Batches) -> Minimum:
         given = {self._unknown("start", key): np.asarray(value, "float64") for key, value in start.items()}
         values = []
         for v, name in zip(self.unknowns, self.names, strict=True):
@@ -239,7 +246,13 @@ class _Problem:
         q = np.concatenate(inside) if inside else np.zeros(0)
         if method in METHODS:
             curvature = self._curvature(method) if method in SECOND_ORDER else None
-            found = minimize_objective(self.objective, q, method, curvature=curvature, **options)
+            found = minimize_objective(
+                self.objective, q, method, curvature=curvature, batches=batches, **options
+            )
+        elif batches:
+            raise ValueError(
+                f"minimize: with Minibatch the method is one of SciPy's no more, got {method!r}: use 'adam', say"
+            )
         else:
             found = self._by_scipy(q, method, dict(options))
         return self._result(found)

@@ -12,7 +12,12 @@ from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.inference_data import build
 from probgraph.model.layout import Layout
-from probgraph.model.log_density import compiled_rows, refuse_without_gradient, tempered_density
+from probgraph.model.log_density import (
+    compiled_rows,
+    refuse_batches,
+    refuse_without_gradient,
+    tempered_density,
+)
 from probgraph.model.model import Model, the_model
 from probgraph.options import between_0_and_1, whether, whole
 from probgraph.posterior import Results, dims_of_results, idata_options, pointwise_rows
@@ -132,6 +137,7 @@ def _moves(model: Model, layout: Layout, kernel: str) -> Callable[[np.random.Gen
     ]
     prior = model.logp(vars=model.free_RVs)
     likelihood: Variable = model.logp(vars=data) if data else as_variable(np.zeros(()))
+    refuse_batches([prior, likelihood])
     if kernel != "mh":
         density = tempered_density(model, prior, likelihood)
         return lambda random: Trajectories(density, random, PATH if kernel == "hmc" else None)

@@ -70,6 +70,7 @@ NAMES = [
     "Lognormal",
     "MatrixNormal",
     "Metropolis",
+    "Minibatch",
     "Mixture",
     "Model",
     "Moyal",

@@ -50,7 +50,7 @@ from probgraph.engine.shared import SharedVariable
 from probgraph.engine.types import TensorType, broadcast_shapes
 
 Seed = int | Sequence[int] | np.random.SeedSequence | np.random.Generator | None
-MODEL_ARGUMENTS = ("dims", "observed", "initval", "transform", "default_transform")
+MODEL_ARGUMENTS = ("dims", "observed", "initval", "transform", "default_transform", "total_size")
 SHAPE_ARGUMENTS = ("shape", "size")
 Lengths = tuple[int | None, ...]
 

@@ -51,6 +51,7 @@ class Registry(Protocol):
         initval: Any = None,
         transform: Any = None,
         default_transform: Any = None,
+        total_size: Any = None,
     ) -> Variable:
         """Take in a variable: free, or observed where `observed` is given."""
         ...

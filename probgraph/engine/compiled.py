@@ -300,7 +300,7 @@ class Handed:
 
     def memory(self) -> _Memory:
         """Constants, the shared variables' present values, and scratch of its own: for one thread."""
-        arrays = [np.array(v.container.value, order="C") for v in self.shared]
+        arrays = [v.present() for v in self.shared]
         for v, array, wanted in zip(self.shared, arrays, self.shapes, strict=True):
             if array.shape != tuple(wanted):
                 raise ValueError(f"{v} has shape {array.shape}; the density was compiled for {tuple(wanted)}")

@@ -61,6 +61,10 @@ class SharedVariable(Variable):
         self.strict = strict
         self.allow_downcast = allow_downcast
 
+    def present(self) -> np.ndarray:
+        """The value that a program reads from now on."""
+        return np.array(self.container.value, order="C")
+
     def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> np.ndarray:
         """The value: a copy, or with `borrow` the array itself (0-d for a scalar).
 

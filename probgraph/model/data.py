@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from probgraph.distributions.folding import value_if_constant
 from probgraph.distributions.random_variable import open_model
 from probgraph.engine.config import config
 from probgraph.engine.graph import Variable, graph_inputs
+from probgraph.engine.minibatch import batches_in
 from probgraph.engine.op import as_variable
 from probgraph.engine.shared import SharedVariable
 from probgraph.engine.types import TensorType
@@ -68,6 +70,33 @@ def as_observed(name: str, distribution: Distribution, observed: Any) -> tuple[V
     _refuse_missing(name, array)
     refuse_impossible(name, distribution, variable)
     return variable, array
+
+
+def weight_of_rows(name: str, value: Variable, array: np.ndarray, total_size: Any) -> float:
+    """How many rows each observed one stands for. A warning where a mini-batch does not say of how many it is."""
+    if total_size is None:
+        if batches_in([value]):
+            warnings.warn(
+                f"{name} is observed in mini-batches and has no total_size=: its likelihood counts as if a batch were all"
+                " there is. Give the number of rows, e.g. total_size=len(y)",
+                stacklevel=5,
+            )
+        return 1.0
+    rows = total_size[0] if isinstance(total_size, list | tuple) and len(total_size) == 1 else total_size
+    if (
+        isinstance(rows, bool)
+        or not isinstance(rows, int | float | np.number)
+        or not np.isfinite(rows)
+        or rows <= 0
+    ):
+        raise TypeError(
+            f"{name}: total_size is {total_size!r}; it must be the number of rows there are in all"
+        )
+    if not array.ndim or not len(array):
+        raise ValueError(
+            f"{name}: total_size is {total_size!r}, but observed has no rows: its shape is {array.shape}"
+        )
+    return float(rows) / len(array)
 
 
 def missing_in(observed: Any) -> np.ndarray | None:

@@ -25,6 +25,7 @@ from probgraph.engine.graph import (
     rebuild,
     tensor_constant,
 )
+from probgraph.engine.minibatch import BatchIndex, batches_in
 from probgraph.engine.op import as_variable
 from probgraph.engine.remembered import Memory
 from probgraph.engine.rewrite import run_passes
@@ -55,17 +56,22 @@ class Densities(Protocol):
 
 
 def log_density(
-    model: Densities, jacobian: bool = True, moved: Set[str] = frozenset(), *, frozen: bool = True
+    model: Densities,
+    jacobian: bool = True,
+    moved: Set[str] = frozenset(),
+    *,
+    frozen: bool = True,
+    batches: bool = False,
 ) -> tuple[LogDensity, Layout]:
     """The model's joint log density over R^n with its gradient, and where the variables lie in q.
 
     With `jacobian` it is the density of the value variables, which is what a sampler needs; without, that of the
     variables themselves as a function of the value variables, whose maximum is the mode.
     The value variables named in `moved` are moved without gradients; theirs are 0. `Data` is what it holds now, if not
-    `frozen`, at each call.
+    `frozen`, at each call. Mini-batches are refused, if they are not asked for: they are redrawn by the caller then.
     Raises ValueError for a model without free variables, NotImplementedError for discrete ones that are not `moved`.
     """
-    graphs = density_graphs(model, jacobian, moved, frozen=frozen)
+    graphs = density_graphs(model, jacobian, moved, frozen=frozen, batches=batches)
     return compiled_density(graphs), graphs.layout
 
 
@@ -123,7 +129,12 @@ class DensityGraphs:
 
 @garbage_kept()
 def density_graphs(
-    model: Densities, jacobian: bool = True, moved: Set[str] = frozenset(), *, frozen: bool = True
+    model: Densities,
+    jacobian: bool = True,
+    moved: Set[str] = frozenset(),
+    *,
+    frozen: bool = True,
+    batches: bool = False,
 ) -> DensityGraphs:
     """The log density of a model with its gradients as graphs.
 
@@ -133,6 +144,8 @@ def density_graphs(
     layout = Layout(model.value_vars)
     roots, replaced = layout.roots(moved)
     logp = model.logp(jacobian=jacobian)
+    if not batches:
+        refuse_batches([logp])
     if frozen:
         replaced |= _present([logp])
     return DensityGraphs(layout, roots, logp, replaced, moved)
@@ -154,8 +167,19 @@ def tempered_density(model: Densities, prior: Variable, likelihood: Variable) ->
 
 def _present(outputs: Sequence[Variable]) -> dict[Variable, Variable]:
     """What `Data` holds now, as constants, so that all that depends on data alone is computed before the first draw."""
-    held = (v for v in graph_inputs(outputs) if isinstance(v, SharedVariable))
+    held = (
+        v for v in graph_inputs(outputs) if isinstance(v, SharedVariable) and not isinstance(v, BatchIndex)
+    )
     return {v: tensor_constant(v.get_value(borrow=True), v.dtype) for v in held}
+
+
+def refuse_batches(outputs: Sequence[Variable]) -> None:
+    """An error for densities that are another each time."""
+    if found := batches_in(outputs):
+        raise ValueError(
+            f"the model's density reads mini-batches ({', '.join(str(v.name) for v in found)}), a part of the data that is another"
+            " each time: only fit() and minimize() go by such. Give all the data, which a gradient reads once"
+        )
 
 
 def refuse_without_gradient(model: Densities, moved: Set[str] = frozenset()) -> None:

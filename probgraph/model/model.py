@@ -30,7 +30,7 @@ from probgraph.engine.shared import SharedVariable
 from probgraph.engine.types import TensorType, broadcast_shapes
 from probgraph.model import pictures
 from probgraph.model.coordinates import Coordinates, Dims
-from probgraph.model.data import DataVariable, as_array, as_observed, missing_in
+from probgraph.model.data import DataVariable, as_array, as_observed, missing_in, weight_of_rows
 from probgraph.model.elimination import Eliminated, all_eliminated
 from probgraph.model.layout import Layout
 from probgraph.model.log_density import log_density, value_function
@@ -106,15 +106,21 @@ class Model:
         initval: Any = None,
         transform: Transform | None = None,
         default_transform: Any = UNSET,
+        total_size: Any = None,
     ) -> Variable:
         """Take in a variable of this distribution: observed where `observed` is given, else free.
 
         A free one is walked over R^n by the distribution's own transform, and `transform` on top of it; with
-        default_transform=None by `transform` alone, with another by that one instead.
+        default_transform=None by `transform` alone, with another by that one instead. With `total_size` what was observed
+        stands for so many rows, and counts as that many.
         """
         if self.parent is not None:
             given = {"observed": observed, "dims": dims, "initval": initval}
-            given |= {"transform": transform, "default_transform": default_transform}
+            given |= {
+                "transform": transform,
+                "default_transform": default_transform,
+                "total_size": total_size,
+            }
             return self._joining(lambda outer: outer.register(self.name_for(name), distribution, **given))
         self._refuse_taken(name)
         names = self.coordinates.normalized(name, dims)
@@ -124,7 +130,11 @@ class Model:
             missing = missing_in(observed)
             if missing is not None:
                 return self._impute(name, distribution, observed, missing, names)
-            return self._observe(name, distribution, observed, names)
+            return self._observe(name, distribution, observed, names, total_size)
+        if total_size is not None:
+            raise TypeError(
+                f"{name}: total_size is of what was observed, and nothing is: give observed=Minibatch(...)"
+            )
         shape = known_shape(name, distribution)
         self.coordinates.check(name, names, shape)
         split = len(shape) - distribution.event_ndim
@@ -190,14 +200,20 @@ class Model:
         return self.add_deterministic(name, whole, dims)
 
     def _observe(
-        self, name: str, distribution: Distribution, observed: Any, dims: tuple[str | None, ...] | None
+        self,
+        name: str,
+        distribution: Distribution,
+        observed: Any,
+        dims: tuple[str | None, ...] | None,
+        total_size: Any = None,
     ) -> Variable:
         value, array = as_observed(name, distribution, observed)
         self.coordinates.check(f"{name}: observed", dims, array.shape)
         _refuse_other_shape(name, distribution, array.shape, dims)
         variable = ew.identity(value)
         variable.name = name
-        self.observed.append(ObservedVariable(variable, distribution, value, array))
+        weight = weight_of_rows(name, value, array, total_size)
+        self.observed.append(ObservedVariable(variable, distribution, value, array, weight))
         return self._name(variable, dims)
 
     def add_data(

@@ -38,12 +38,8 @@ def register_rv(
         raise TypeError(
             f"register_rv: {name} is made of a distribution, as Normal.dist(0, 1) gives it, got {rv_var!r:.60}"
         )
-    if total_size is not None:
-        raise NotImplementedError(
-            f"register_rv: {name} has total_size={total_size!r}; there are no mini-batches of observations in models: give all"
-            " the data, or multiply the log likelihood in a Potential"
-        )
     given = {"initval": initval, "transform": transform, "default_transform": default_transform}
+    given["total_size"] = total_size
     return model.register(name, rv_var, observed=observed, dims=dims, **given)
 
 

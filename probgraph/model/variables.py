@@ -54,6 +54,7 @@ class ObservedVariable:
     distribution: Distribution
     value: Variable
     array: np.ndarray
+    weight: float = 1.0  # of each row, which may stand for several
 
     @property
     def name(self) -> str:
@@ -65,7 +66,8 @@ class ObservedVariable:
         That the present data are possible is checked here, not at each evaluation.
         """
         possible = refuse_impossible(self.name, self.distribution, self.value)
-        return self.distribution.density_and_condition(self.value, inside=possible)
+        density, condition = self.distribution.density_and_condition(self.value, inside=possible)
+        return density if self.weight == 1.0 else self.weight * density, condition
 
     def present_array(self) -> np.ndarray:
         """The observations at this moment: `Data` may have been exchanged since."""

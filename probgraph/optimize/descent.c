@@ -17,6 +17,26 @@ typedef struct {
     int64_t rule, calm_iterations, max_iterations, record;
 } settings;
 
+/* NumPy's, as in numpy/random/bitgen.h. */
+typedef struct {
+    void *state;
+    uint64_t (*next_uint64)(void *);
+    uint32_t (*next_uint32)(void *);
+    double (*next_double)(void *);
+    uint64_t (*next_raw)(void *);
+} bit_generator;
+
+/* Rows of a mini-batch: the objective reads them. */
+typedef struct {
+    int64_t *rows, count, total;
+} batch;
+
+static void redraw(bit_generator *random, const batch *batches, int64_t count) {
+    for (const batch *b = batches; b < batches + count; b++)
+        for (int64_t i = 0; i < b->count; i++)
+            b->rows[i] = (int64_t)(random->next_double(random->state) * (double)b->total);
+}
+
 typedef struct {
     double value, norm, best_value, best_norm;
     int64_t iteration, calm, evaluations;
@@ -56,9 +76,10 @@ static void move(const settings *s, int64_t dim, int64_t t, double *x, const dou
 }
 
 /* Up to `most` iterations. x, gradient, best_x, m and v have dim numbers; path, if recorded, room for max_iterations + 1
-   points. The state has the value and the norm at x on entry. */
+   points. The state has the value and the norm at x on entry. Mini-batches are drawn anew before each evaluation. */
 int64_t descend(const settings *s, state *at, function f, void *data, int64_t dim, double *x, double *gradient,
-                double *best_x, double *m, double *v, double *path, int64_t most) {
+                double *best_x, double *m, double *v, double *path, bit_generator *random, const batch *batches,
+                int64_t batch_count, int64_t most) {
     for (int64_t k = 0; k < most; k++) {
         if (at->norm <= s->tolerance) return SMALL_GRADIENT;
         if (at->calm >= s->calm_iterations) return CALM;
@@ -66,6 +87,7 @@ int64_t descend(const settings *s, state *at, function f, void *data, int64_t di
         move(s, dim, at->iteration, x, gradient, m, v);
         const double before = at->value;
         double value;
+        redraw(random, batches, batch_count);
         const int code = f(x, gradient, &value, data);
         at->iteration++;
         at->evaluations++;

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from probgraph.engine import toolchain
-from probgraph.optimize.objective import Evaluations, Objective, is_finite
+from probgraph.optimize.objective import Batches, Evaluations, Objective, is_finite
 from probgraph.optimize.result import OptimizeResult
 from probgraph.optimize.step_rule import StepRule
 
@@ -38,10 +38,18 @@ def descend(
     tolerance: float = 1e-6,
     relative_change: float = 1e-12,
     record_path: bool = False,
+    batches: Batches | None = None,
 ) -> OptimizeResult:
-    """Minimise by steps of a rule; see `minimize` for the options. Ctrl-C returns the best point so far."""
+    """Minimise by steps of a rule; see `minimize` for the options. Ctrl-C returns the best point so far.
+
+    Values of different mini-batches cannot be compared: with `batches` all iterations are done, and the last point is the
+    result.
+    """
+    if batches:
+        tolerance, relative_change = -1.0, -1.0
+        batches.redraw()
     evaluate = Evaluations(objective, start)
-    arguments = (rule, evaluate, max_iterations, tolerance, relative_change, record_path)
+    arguments = (rule, evaluate, max_iterations, tolerance, relative_change, record_path, batches)
     if getattr(objective, "address", None):
         try:
             return _in_c(*arguments)
@@ -65,6 +73,11 @@ def _ended(
             return True, f"gradient norm at most {tolerance:g}"
         case 2:
             return True, f"relative change at most {relative_change:g} in {CALM_ITERATIONS} iterations"
+        case 3 if tolerance < 0:
+            return (
+                False,
+                f"all {iteration} iterations done: with mini-batches there is no test of convergence",
+            )
         case 3:
             return False, f"not converged in {iteration} iterations (gradient norm {norm:.3g}): allow more"
         case 4:
@@ -83,6 +96,7 @@ def _in_python(
     tolerance: float,
     relative_change: float,
     record_path: bool,
+    batches: Batches | None,
 ) -> OptimizeResult:
     x, value, gradient = evaluate.best_x.copy(), evaluate.best_value, evaluate.best_gradient
     ceiling = value + BLOW_UP * max(1.0, abs(value))
@@ -101,6 +115,8 @@ def _in_python(
             else:
                 x = rule.step(x, gradient, memory)
                 previous = value
+                if batches:
+                    batches.redraw()
                 value, gradient = evaluate(x)
                 iteration += 1
                 path.append(x)
@@ -118,7 +134,7 @@ def _in_python(
     # Once converged the last point, not the best one: with momentum they differ, and only the last is at rest.
     best = (
         (x, value, norm)
-        if converged
+        if converged or (batches and ending != _DIVERGED)
         else (evaluate.best_x, evaluate.best_value, float(np.linalg.norm(evaluate.best_gradient)))
     )
     return OptimizeResult(
@@ -137,6 +153,10 @@ class _Settings(ctypes.Structure):
     ]
 
 
+class _Batch(ctypes.Structure):
+    _fields_ = [("rows", ctypes.c_void_p), ("count", ctypes.c_int64), ("total", ctypes.c_int64)]
+
+
 class _State(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_double) for name in ("value", "norm", "best_value", "best_norm")),
@@ -149,7 +169,12 @@ def _library() -> Any:
     source = resources.files("probgraph.optimize").joinpath("descent.c").read_text(encoding="utf-8")
     function = ctypes.CDLL(str(toolchain.compile_library(source, "descent"))).descend
     function.restype = ctypes.c_int64
-    function.argtypes = [*(ctypes.c_void_p,) * 4, ctypes.c_int64, *(ctypes.c_void_p,) * 6, ctypes.c_int64]
+    function.argtypes = [
+        *(ctypes.c_void_p,) * 4,
+        ctypes.c_int64,
+        *(ctypes.c_void_p,) * 8,
+        *(ctypes.c_int64,) * 2,
+    ]
     return function
 
 
@@ -160,6 +185,7 @@ def _in_c(
     tolerance: float,
     relative_change: float,
     record_path: bool,
+    batches: Batches | None,
 ) -> OptimizeResult:
     run = _library()
     objective: Any = evaluate.objective
@@ -187,6 +213,9 @@ def _in_c(
     norm = float(np.sqrt(np.sum(gradient**2)))
     state = _State(value, norm, value, norm, 0, 0, evaluate.count)
     data = objective.new_data()
+    rows = [] if batches is None else [*zip(batches.rows, batches.totals, strict=True)]
+    drawn = (_Batch * max(len(rows), 1))(*(_Batch(r.ctypes.data, len(r), total) for r, total in rows))
+    random = batches.random.bit_generator.ctypes.bit_generator if batches else None
     arrays = [a.ctypes.data for a in (x, gradient, best, mean, square, path)]
     ending = _GOING_ON
     try:
@@ -198,6 +227,9 @@ def _in_c(
                 data.address,
                 dim,
                 *arrays,
+                random,
+                drawn,
+                len(rows),
                 CHUNK,
             )
     except KeyboardInterrupt:
@@ -208,7 +240,8 @@ def _in_c(
     converged, message = _ended(
         ending, state.iteration, state.norm, tolerance, relative_change, state.value, float(np.abs(x).max())
     )
-    found = (x, state.value, state.norm) if converged else (best, state.best_value, state.best_norm)
+    is_last = converged or (batches and ending != _DIVERGED)
+    found = (x, state.value, state.norm) if is_last else (best, state.best_value, state.best_norm)
     return OptimizeResult(
         *found,
         state.iteration,

@@ -11,7 +11,7 @@ import numpy as np
 from probgraph.optimize.descent import descend
 from probgraph.optimize.lbfgs import minimize_lbfgs
 from probgraph.optimize.newton import minimize_newton
-from probgraph.optimize.objective import Objective
+from probgraph.optimize.objective import Batches, Objective
 from probgraph.optimize.result import OptimizeResult
 from probgraph.optimize.step_rule import RULES, StepRule
 from probgraph.optimize.trust_newton import minimize_trust_newton
@@ -29,6 +29,7 @@ def minimize(
     method: str = "L-BFGS",
     *,
     curvature: Callable[..., np.ndarray] | None = None,
+    batches: Batches | None = None,
     **options: Any,
 ) -> OptimizeResult:
     """Find a local minimum of ``objective(x) -> (value, gradient)`` from ``start`` (dim,).
@@ -47,6 +48,9 @@ def minimize(
     1 + decay * t), ``clip_norm`` (0: longer gradients are not cut). Of those with memory: ``momentum`` (0.9),
     ``scale_memory`` (0.999), ``weight_decay``.
 
+    ``batches`` are the rows of mini-batches that the objective reads, drawn anew for each evaluation of a descent: all
+    ``max_iterations`` are done then, and the last point is the result.
+
     A search that fails returns the best point found, ``converged=False`` and a ``message`` with what to try.
     Raises ValueError for unknown methods and options, and where the start is not finite.
 
@@ -62,6 +66,8 @@ def minimize(
             f"method {method!r} {asked}; {' and '.join(map(repr, SECOND_ORDER))} go by second derivatives"
         )
     rules = RULES.get(method)
+    if batches:
+        _refuse_with_batches(method, options)
     of_rule = set() if rules is None else set(rules[1])
     search = _SEARCHES.get(method, descend)
     of_all = _options(search)
@@ -74,7 +80,19 @@ def minimize(
         functions = [objective] if curvature is None else [objective, curvature]
         return search(*functions, start, **rest)
     own = {name: value for name, value in options.items() if name in of_rule}
-    return descend(StepRule.of(method, own), objective, start, **rest)
+    return descend(StepRule.of(method, own), objective, start, batches=batches, **rest)
+
+
+def _refuse_with_batches(method: str, options: Mapping[str, Any]) -> None:
+    if method not in RULES:
+        raise ValueError(
+            f"method {method!r} compares values, which those of different mini-batches cannot be; with Minibatch the method"
+            f" is one of {', '.join(map(repr, RULES))}"
+        )
+    if given := sorted({"tolerance", "relative_change"} & set(options)):
+        raise ValueError(
+            f"{' and '.join(given)}: with Minibatch there is no test of convergence; give max_iterations"
+        )
 
 
 _SEARCHES: Mapping[str, Callable[..., OptimizeResult]] = {

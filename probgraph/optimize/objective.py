@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +20,30 @@ class Objective(Protocol):
     """Any ``f(x) -> (value, gradient)`` with x and gradient of shape (dim,)."""
 
     def __call__(self, x: np.ndarray, /) -> tuple[float, np.ndarray]: ...
+
+
+class BatchRows(Protocol):
+    """Indices of rows which an objective reads: the array that it reads, and how many rows there are."""
+
+    total: int
+
+    def present(self) -> np.ndarray: ...
+
+
+class Batches:
+    """Mini-batches, which are drawn anew before each evaluation."""
+
+    def __init__(self, indices: Sequence[BatchRows], random: np.random.Generator) -> None:
+        self.rows, self.totals = [i.present() for i in indices], [i.total for i in indices]
+        self.random = random
+
+    def __bool__(self) -> bool:
+        return bool(self.rows)
+
+    def redraw(self) -> None:
+        """Other rows, each as likely as any, whatever the others are."""
+        for rows, total in zip(self.rows, self.totals, strict=True):
+            rows[...] = np.floor(self.random.random(len(rows)) * total)
 
 
 class CompiledObjective:

@@ -23,7 +23,7 @@ def test_distributions_become_variables():
     assert model.rvs_to_initial_values[mu] == [1.0, 2.0]
     with pytest.raises(TypeError, match=r"register_rv: z is made of a distribution, as Normal.dist\(0, 1\)"):
         model.register_rv(3.0, "z")
-    with pytest.raises(NotImplementedError, match="z has total_size=100; there are no mini-batches"):
+    with pytest.raises(TypeError, match="z: total_size is of what was observed"):
         model.register_rv(pm.Normal.dist(0, 1), "z", total_size=100)
     with pytest.raises(TypeError, match=r"register_data_var: Data is needed, got array"):
         model.register_data_var(np.zeros(3))
