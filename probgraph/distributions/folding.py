@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from probgraph.engine import operators as _operators  # noqa: F401  (gives variables their arithmetic)
-from probgraph.engine.graph import Constant, FunctionGraph, Variable, graph_inputs, tensor_constant
+from probgraph.engine.graph import Constant, FunctionGraph, Variable, ancestors, tensor_constant
 from probgraph.engine.run_graph import numpy_function
 
 
@@ -13,7 +13,7 @@ def value_if_constant(v: Variable) -> np.ndarray | None:
     """The value of a variable that depends on constants alone; None if it depends on anything else."""
     if isinstance(v, Constant):
         return v.data
-    if not all(isinstance(root, Constant) for root in graph_inputs([v])):
+    if any(u.owner is None and not isinstance(u, Constant) for u in ancestors([v])):
         return None
     return numpy_function(FunctionGraph([], [v]))([])[0]
 

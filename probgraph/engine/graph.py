@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import operator
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -165,10 +166,12 @@ class Apply:
         self.op = op
         self.inputs = tuple(inputs)
         self.outputs = tuple(
-            Variable(told.type, told.name, self, i)
-            if isinstance(told, Variable)
-            else Variable(told, None, self, i)
-            for i, told in enumerate(types)
+            [
+                Variable(told.type, told.name, self, i)
+                if isinstance(told, Variable)
+                else Variable(told, None, self, i)
+                for i, told in enumerate(types)
+            ]
         )
         self.trace = trace or _users_line()
 
@@ -275,7 +278,7 @@ class Interner:
         key = (node.op, *map(id, inputs))
         found = self._nodes.get(key)
         if found is None:
-            same = all(a is b for a, b in zip(node.inputs, inputs, strict=True))
+            same = all(map(operator.is_, node.inputs, inputs))
             found = node if same else node.rebuilt(inputs)
             self._nodes[key] = found
         return found

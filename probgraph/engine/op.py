@@ -40,7 +40,10 @@ class Op:
         return (type(self), *(getattr(self, name) for name in self.__props__))
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (type(self) is type(other) and self._identity() == other._identity())
+        # Most that are unequal have unequal hashes, which are kept.
+        return self is other or (
+            type(self) is type(other) and hash(self) == hash(other) and self._identity() == other._identity()
+        )
 
     def __hash__(self) -> int:
         try:
@@ -311,7 +314,8 @@ def literal(x: bool | int | float | complex, dtype: str, name: str | None = None
     array = np.asarray(x).astype(dtype)
     if isinstance(x, float) and config.floatX == "float32" and abs(x) < 3e38:
         array = np.asarray(x, "float32").astype(dtype)  # as in Theano: the precision that was asked for
-    return tensor_constant(array, dtype, name, x if isinstance(x, int) and not isinstance(x, bool) else None)
+    written = x if isinstance(x, int) and not isinstance(x, bool) else None
+    return Constant(TensorType(dtype, ()), array, name, written)
 
 
 def _array_constant(x: Any, dtype: str | None, name: str | None) -> Constant:
@@ -331,6 +335,8 @@ def _array_constant(x: Any, dtype: str | None, name: str | None) -> Constant:
 
 def as_variables(inputs: Sequence[Any]) -> list[Variable]:
     """Operands as variables; Python numbers take the dtype of what they meet."""
+    if all(isinstance(v, Variable) for v in inputs):
+        return list(inputs)
     weak = (bool, int, float, complex)
     others = [v if isinstance(v, Variable) else None for v in inputs]
     for i, x in enumerate(inputs):

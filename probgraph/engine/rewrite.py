@@ -198,17 +198,17 @@ class Pass:
         self.rules = [*rules, *self.rules]
         self._by_op.clear()
         self._by_inputs.clear()
-        self.__dict__.pop("_numbers", None)
+        for name in ("_numbers", "_ranked"):
+            self.__dict__.pop(name, None)
 
     def rules_for(self, node: Apply) -> list[Rule | OpRule]:
         """The rules that may fit a node, by its op and by what its inputs are: looked up, not tried in turn."""
         op = node.op
         rules = self._by_op.get(op)
         if rules is None:
-            rules = [
-                r for r in self.rules if (isinstance(op, r.op) if isinstance(r.op, type) else op == r.op)
-            ]
-            self._by_op[op] = rules
+            of_op, of_class = self._ranked
+            found = of_op.get(op, []) + [rank for kind, rank in of_class if isinstance(op, kind)]
+            rules = self._by_op[op] = [self.rules[rank] for rank in sorted(found)]
         if not any(isinstance(r, Rule) for r in rules):
             return rules
         ops = tuple([None if v.owner is None else v.owner.op for v in node.inputs])
@@ -218,6 +218,18 @@ class Pass:
             found = [r for r in rules if not isinstance(r, Rule) or r.could_fit(ops, numbers)]
             self._by_inputs[op, ops, numbers] = found
         return found
+
+    @cached_property
+    def _ranked(self) -> tuple[dict[Op, list[int]], list[tuple[type[Op], int]]]:
+        """The places in the list of the rules of each op, and of those of a class of ops."""
+        of_op: dict[Op, list[int]] = {}
+        of_class: list[tuple[type[Op], int]] = []
+        for rank, rule in enumerate(self.rules):
+            if isinstance(rule.op, type):
+                of_class.append((rule.op, rank))
+            else:
+                of_op.setdefault(rule.op, []).append(rank)
+        return of_op, of_class
 
     @cached_property
     def _numbers(self) -> set[Number]:

@@ -76,6 +76,9 @@ WITHOUT_ASSERTIONS = [
 ]
 
 
+_STABILIZING = [Pass("stabilize", STABLE)]
+
+
 def stabilized(outputs: Sequence[Variable], keep: Sequence[Variable] = ()) -> dict[Variable, Variable]:
     """What stands for each of `outputs` and `keep` after the rules of `STABLE`.
 
@@ -92,7 +95,7 @@ def stabilized(outputs: Sequence[Variable], keep: Sequence[Variable] = ()) -> di
     tops = [next(opened) for _ in outputs]
     tops += [v.owner.rebuilt([next(opened) for _ in v.owner.inputs]).outputs[v.index] for v in made]
     log: list[tuple[str, str, int]] = []
-    rewritten = run_passes(tops, [Pass("stabilize", STABLE)], log)
+    rewritten = run_passes(tops, _STABILIZING, log)
     if not log:
         return {v: v for v in (*outputs, *keep)}
     behind = {root: v for v, root in roots.items() if v.owner is None}

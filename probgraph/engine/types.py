@@ -209,6 +209,7 @@ class TensorType(Type):
     __repr__ = __str__
 
 
+@functools.cache
 def _dtype_name(dtype: Any) -> str:
     try:
         return np.dtype(dtype).name

@@ -7,6 +7,7 @@ its own and becomes its parts before lowering. To add an elementwise function, a
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -192,15 +193,10 @@ class Elementwise(Pointwise):
     def infer_type(self, *inputs: Variable) -> list[TensorType]:
         if len(inputs) != self.arity:
             raise TypeError(f"{self.name} takes {self.arity} arguments, got {len(inputs)}")
-        types = [v.type for v in inputs]
-        for v, t in zip(inputs, types, strict=True):
-            if not isinstance(t, TensorType):
-                raise TypeError(f"{self.name} works on tensors, {v} is a {t}")
-        try:
-            _, dtype = self.rule(*(t.dtype for t in types))
-        except TypeError as error:
-            raise TypeError(f"{self.name} {error} (given {describe(types)})") from None
-        return [TensorType(dtype, broadcast_shapes(self.name, types))]
+        for v in inputs:
+            if not isinstance(v.type, TensorType):
+                raise TypeError(f"{self.name} works on tensors, {v} is a {v.type}")
+        return [_result_type(self, config.floatX, *[v.type for v in inputs])]
 
     def numpy(self, *arrays: Any) -> np.ndarray:
         arrays = tuple(map(np.asarray, arrays))
@@ -250,6 +246,16 @@ class Elementwise(Pointwise):
             for position, (v, dtype) in enumerate(zip(node.inputs, operands, strict=True))
         )
         return reader.compute(self.function, args, node.out.dtype)
+
+
+@functools.lru_cache(1 << 14)
+def _result_type(row: Elementwise, floatX: str, *types: TensorType) -> TensorType:
+    """Remembered, for a graph has thousands of nodes of few kinds; `floatX` is what dtype rules look at besides."""
+    try:
+        _, dtype = row.rule(*(t.dtype for t in types))
+    except TypeError as error:
+        raise TypeError(f"{row.name} {error} (given {describe(types)})") from None
+    return TensorType(dtype, broadcast_shapes(row.name, types))
 
 
 def summed_to(gradient: Variable, x: Variable) -> Variable:
