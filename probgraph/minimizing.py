@@ -20,6 +20,7 @@ from probgraph.engine.graph import Constant, FunctionGraph, Variable, graph_inpu
 from probgraph.engine.minibatch import BatchIndex, batches_in
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.rewrite import run_passes
+from probgraph.engine.rounding import coarsest
 from probgraph.engine.rules import FAST_RUN
 from probgraph.engine.run_graph import numpy_function
 from probgraph.engine.shared import SharedVariable
@@ -28,7 +29,7 @@ from probgraph.engine.types import TensorType
 from probgraph.model.layout import Layout
 from probgraph.optimize import METHODS, SECOND_ORDER, OptimizeResult
 from probgraph.optimize import minimize as minimize_objective
-from probgraph.optimize.objective import Batches, CompiledObjective
+from probgraph.optimize.objective import ROUNDING, Batches, CompiledObjective
 from probgraph.optimize.scipy_methods import SCIPY_METHODS, WITHOUT_GRADIENT, derivatives_for
 from probgraph.samplers import LogDensity, generator
 from probgraph.second_derivatives import Curvature, curvature_for
@@ -396,7 +397,7 @@ def _objective(layout: Layout, cost: Variable) -> Any:
     try:
         compiled = compile_density(roots, value, slopes)
         return CompiledObjective(
-            LogDensity(compiled.dim, compiled.address, compiled.new_data, keep_alive=compiled)
+            LogDensity(compiled.dim, compiled.address, compiled.new_data, compiled, coarsest([value]))
         )
     except (NoCompilerError, NotImplementedError):
         pass
@@ -408,4 +409,5 @@ def _objective(layout: Layout, cost: Variable) -> Any:
             found, *parts = run([*layout.arrays(q), *(np.asarray(v.get_value()) for v in shared)])
         return float(found), np.concatenate([np.ravel(p) for p in parts])
 
+    objective.rounding = ROUNDING[coarsest([value])]
     return objective

@@ -20,7 +20,7 @@ from probgraph.distributions.many_draws import batch_for, draw_for_each
 from probgraph.engine.graph import FunctionGraph, Variable, ancestors, graph_inputs, rebuild
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.run_graph import numpy_function
-from probgraph.engine.types import TensorType
+from probgraph.engine.types import FLOATS, TensorType
 from probgraph.inference_data import build
 from probgraph.model.layout import Layout
 from probgraph.model.log_density import compiled_rows
@@ -43,6 +43,11 @@ class Drawn:
     shape: tuple[int, ...]
     dims: tuple[str | None, ...] | None
     model: Model
+
+    @property
+    def precision(self) -> str:
+        """The dtype of real draws: the variable's, unless only whole numbers were observed of it."""
+        return self.variable.dtype if self.variable.dtype in FLOATS else "float64"
 
     def batch(self, params: Mapping[str, np.ndarray]) -> tuple[int, ...]:
         """The batch's shape now: that of its dims, else of its parameters, else of what was observed.
@@ -95,7 +100,8 @@ class Plan:
         values = dict(known)
         for stage in self.stages:
             for v, params in zip(stage.variables, stage.parameters(values, count), strict=True):
-                values[v.name] = draw_for_each(v.distribution, rng, params, count, v.batch(params))
+                drawn = draw_for_each(v.distribution, rng, params, count, v.batch(params))
+                values[v.name] = drawn if drawn.dtype.kind != "f" else drawn.astype(v.precision, copy=False)
         values.update(self.deterministics(values, count))
         return {name: values[name] for name in self.names}
 

@@ -32,7 +32,7 @@ def log_beta_below(a: Variable, b: Variable, x: Variable, y: Variable) -> Variab
     tail = _tail(
         *(
             ew.switch(far, v, usual)
-            for v, usual in ((a, 1.0), (b, 1.0), (x, 0.5), (y, 0.5), (log_x, np.log(0.5)))
+            for v, usual in ((a, 1.0), (b, 1.0), (x, 0.5), (y, 0.5), (log_x, -LOG_TWO))
         )
     )
     near = ew.log(ew.switch(far, 0.5, value))

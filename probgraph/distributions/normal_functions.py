@@ -22,6 +22,11 @@ FARTHEST = 1e10
 """As good as infinite: beyond, a normal's tail is empty, and infinities would make nan of gradients."""
 
 
+def vast(x: Variable) -> float:
+    """As good as infinite in the precision of `x`, and its square is a number."""
+    return float(np.finfo(x.dtype).max) ** 0.49
+
+
 def log_normal_integral(z: Variable) -> Variable:
     """log Φ(z), the probability below z."""
     below = ew.log_erfc(ew.minimum(z, 0.0) * -ROOT_HALF) - LOG_TWO

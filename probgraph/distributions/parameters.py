@@ -16,7 +16,7 @@ from probgraph.distributions.constraints import Constraint, Each, unbounded
 from probgraph.distributions.folding import folded, value_if_constant
 from probgraph.distributions.known_signs import certainly
 from probgraph.engine.config import config
-from probgraph.engine.graph import Variable
+from probgraph.engine.graph import Constant, Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops.shape import shape_padleft
@@ -84,14 +84,15 @@ def resolve(
 
 
 def parameter(who: str, name: str, value: Any) -> Variable:
-    """A parameter as a variable of floating type: numbers and integers become floatX."""
+    """A parameter as a variable of floating type: numbers, arrays of them, and variables of integers become floatX."""
     if isinstance(value, str) or value is None:
         raise TypeError(f"{who}: {name} is {value!r}; it must be a number, an array or a variable")
     try:
         v = as_variable(value)
     except TypeError as error:
         raise TypeError(f"{who}: {name} must be a number, an array or a variable: {error}") from None
-    return folded(v if v.dtype in FLOATS else ew.cast(v, config.floatX))
+    number = isinstance(v, Constant) and not isinstance(value, Variable)
+    return folded(ew.cast(v, config.floatX) if number or v.dtype not in FLOATS else v)
 
 
 def _with_event(who: str, name: str, v: Variable, constraint: Constraint) -> Variable:

@@ -9,7 +9,7 @@ import numpy as np
 
 from probgraph.distributions.base import Distribution
 from probgraph.distributions.constraints import Interval, nonnegative, positive, real
-from probgraph.distributions.normal_functions import LOG_TWO
+from probgraph.distributions.normal_functions import LOG_TWO, vast
 from probgraph.distributions.parameters import Alternative
 from probgraph.distributions.quadrature import FALL, integral, reach
 from probgraph.distributions.special import LOG_TWO_PI
@@ -24,8 +24,6 @@ angle = Interval(
 )
 
 TWO_PI = 2.0 * math.pi
-TINY, VAST = 1e-300, 1e150
-LOG_VAST = math.log(VAST)
 #: from here on the asymptotic series of I_0 is exact (Abramowitz & Stegun 9.7.1)
 _FAR = 200.0
 _COEFFICIENTS = [
@@ -72,7 +70,7 @@ def _log_arc(low: Variable, high: Variable, kappa: Variable) -> Variable:
     depths = [ew.switch(there, depth, 1.0) for depth, there, _ in pieces]
     least = disconnected_grad(functools.reduce(ew.minimum, depths))
     total = sum(part * ew.exp(-2.0 * kappa * ew.maximum(depth - least, 0.0)) for depth, _, part in pieces)
-    return ew.log(ew.maximum(total, TINY)) - 2.0 * kappa * least
+    return ew.log(ew.maximum(total, float(np.finfo(total.dtype).tiny))) - 2.0 * kappa * least
 
 
 class VonMises(Distribution):
@@ -156,8 +154,9 @@ class Rice(Distribution):
         side = ew.switch(inwards, -1.0, 1.0)
         distance = (x - self.nu) / self.sigma
         # As good as infinite, and their product is a number.
-        r, centre = ew.minimum(r, VAST), ew.minimum(centre, VAST)
-        slope = ew.clip(side * distance, -VAST, VAST)
+        most = vast(r)
+        r, centre = ew.minimum(r, most), ew.minimum(centre, most)
+        slope = ew.clip(side * distance, -most, most)
         share = reach(ew.maximum(slope, 0.0)) / r
         length = ew.switch(inwards & (share > 1.0), 1.0, share)
 
@@ -168,8 +167,8 @@ class Rice(Distribution):
             return ew.exp(-v * (slope + 0.5 * v)) * at * unit * i0e(r * at * centre)
 
         part = integral(falling, length, slope, r, centre, side, unit)
-        scale = 2.0 * ew.minimum(ew.log(x) - ew.log(self.sigma), LOG_VAST) - ew.log(unit)
-        small = scale + ew.log(ew.maximum(part, TINY)) - 0.5 * ew.sqr(distance)
+        scale = 2.0 * ew.minimum(ew.log(x) - ew.log(self.sigma), math.log(most)) - ew.log(unit)
+        small = scale + ew.log(ew.maximum(part, float(np.finfo(part.dtype).tiny))) - 0.5 * ew.sqr(distance)
         large = ew.log1mexp(small)
         return ew.switch(inwards, small, large), ew.switch(inwards, large, small)
 

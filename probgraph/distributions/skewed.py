@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from math import log, pi
 
-from probgraph.distributions.normal_functions import ROOT_HALF, log_half_erfcx, log_normal_integral
+import numpy as np
+
+from probgraph.distributions.normal_functions import ROOT_HALF, log_half_erfcx, log_normal_integral, vast
 from probgraph.distributions.quadrature import integral, reach
 from probgraph.engine.graph import Variable
 from probgraph.engine.ops import elementwise as ew
 
 _LOG_PI = log(pi)
-#: as good as infinite, and its square is a number
-_VAST = 1e153
 
 
 def log_kept_and_rest(h: Variable, a: Variable) -> tuple[Variable, Variable]:
     """log P and log(1 - P), where P is the integral of 2 φ(t) Φ(a t) over t > h, for h >= 0."""
     most = a >= 0.0
-    h, b = ew.minimum(h, _VAST), ew.minimum(ew.switch(most, a, -a), _VAST)
+    h, b = ew.minimum(h, vast(h)), ew.minimum(ew.switch(most, a, -a), vast(a))
     most = a >= 0.0
     near = ew.switch(most, h, h * ew.maximum(b, 1.0)) < 1.0
     kept, rest = _near(h, b, most)
@@ -56,7 +56,7 @@ def _log_tail(h: Variable, b: Variable, most: Variable) -> Variable:
     """log P where Owen's integral falls soon: from 0 to b beside the normal's tail, or from b on all that there is."""
     start = ew.switch(most, 0.0, b)
     curvature = ew.sqr(h)
-    slope = ew.minimum(curvature * start, 1e300)
+    slope = ew.minimum(curvature * start, 1e-8 * float(np.finfo(h.dtype).max))
     span = reach(slope, curvature)
     part = _past_poles(ew.switch(most & (b < span), b, span), start, slope, curvature)
     beside = log_normal_integral(-h) + ew.log1p(part * ew.exp(-_LOG_PI - log_half_erfcx(h)))

@@ -15,13 +15,11 @@ from probgraph.distributions.normal_functions import (
     log_difference,
     log_normal_integral,
     log_scaled_difference,
+    vast,
 )
 from probgraph.distributions.parameters import Alternative
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops.special import ndtri_exp
-
-#: as good as infinite, and its square is a number
-_FARTHEST = 1e150
 
 
 class TruncatedNormal(Distribution):
@@ -59,12 +57,13 @@ class TruncatedNormal(Distribution):
         self._a, self._b = self._z(self.lower), self._z(self.upper)
 
     def _z(self, x):
-        return ew.clip((x - self.mu) / self.sigma, -_FARTHEST, _FARTHEST)
+        z = (x - self.mu) / self.sigma
+        return ew.clip(z, -vast(z), vast(z))
 
     def _rest(self, lower, upper):
         """Of the mass between two places without its large part exp(-n² / 2): the logarithm, and n."""
         a, b = self._z(lower), self._z(upper)
-        return log_scaled_difference(a, b, ew.minimum((upper - lower) / self.sigma, _FARTHEST))
+        return log_scaled_difference(a, b, ew.minimum((upper - lower) / self.sigma, vast(a)))
 
     def density(self, x):
         rest, near = self._rest(self.lower, self.upper)

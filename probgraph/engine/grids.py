@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from probgraph.engine.config import config
 from probgraph.engine.graph import Variable
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops import shape
-from probgraph.engine.types import promote, to_float
+from probgraph.engine.types import INTEGERS, promote
 
 
 def linspace(
@@ -33,7 +34,7 @@ def linspace(
     if isinstance(num, int) and num < 0:
         raise ValueError(f"linspace: num is not negative, got {num}")
     start, stop = as_variable(start), as_variable(stop)
-    kind = to_float(promote(start.dtype, stop.dtype))
+    kind = _real_dtype(start, stop)
     start, stop = ew.cast(start, kind), ew.cast(stop, kind)
     intervals = num - 1 if endpoint else num
     divisor = ew.cast(ew.maximum(intervals, 1), kind)
@@ -49,6 +50,12 @@ def linspace(
     if axis not in (0, -result.ndim):
         result = shape.moveaxis(result, 0, axis)
     return (result, step) if retstep else result
+
+
+def _real_dtype(*ends: Variable) -> str:
+    """As precise as the ends of a grid; floatX between whole numbers, as their quotients are."""
+    common = promote(*(v.dtype for v in ends))
+    return config.floatX if common == "bool" or common in INTEGERS else common
 
 
 def logspace(
@@ -71,7 +78,7 @@ def geomspace(
 ) -> Variable:
     """`num` numbers from `start` to `stop`, each the same multiple of the one before; both of one sign, not 0."""
     start, stop = as_variable(start), as_variable(stop)
-    kind = to_float(promote(start.dtype, stop.dtype))
+    kind = _real_dtype(start, stop)
     start, stop = ew.cast(start, kind), ew.cast(stop, kind)
     ratio = ew.log(stop / start)  # nan if the signs differ
     result = ew.exp(linspace(ew.zeros_like(ratio), ratio, num, endpoint)) * shape.shape_padleft(start)

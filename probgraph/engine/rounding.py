@@ -13,8 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from probgraph.engine.graph import FunctionGraph, Variable
+from probgraph.engine.graph import FunctionGraph, Variable, ancestors
 from probgraph.engine.run_graph import apply_numpy, demanded, value_read
+
+
+def coarsest(outputs: Sequence[Variable]) -> str:
+    """What a graph rounds to: float32 where something in it is computed so, else float64."""
+    kinds = {getattr(v.type, "dtype", None) for v in ancestors(outputs) if v.owner is not None}
+    return "float32" if kinds & {"float32", "complex64"} else "float64"
+
 
 RUNS = 8
 #: an op's own error may be some units in the last place, and the runs do not meet the worst case

@@ -30,6 +30,7 @@ from probgraph.engine.op import as_variable
 from probgraph.engine.remembered import Memory
 from probgraph.engine.rewrite import run_passes
 from probgraph.engine.rolling import rolled
+from probgraph.engine.rounding import coarsest
 from probgraph.engine.rules import FAST_RUN, stabilized
 from probgraph.engine.run_graph import numpy_function
 from probgraph.engine.shared import SharedVariable
@@ -126,6 +127,11 @@ class DensityGraphs:
         found = dict(zip(walked, slopes, strict=True))
         return [found[v] if v in found else as_variable(np.zeros(v.type.shape)) for v in self.roots]
 
+    @property
+    def dtype(self) -> str:
+        """What they compute in."""
+        return coarsest([self._total])
+
 
 @garbage_kept()
 def density_graphs(
@@ -210,7 +216,7 @@ def compiled_density(graphs: DensityGraphs) -> LogDensity:
             return _python_density(graphs)
         if graphs.memory is not None:
             graphs.memory.remember(compiled)
-    return LogDensity(compiled.dim, compiled.address, compiled.new_data, keep_alive=compiled)
+    return LogDensity(compiled.dim, compiled.address, compiled.new_data, compiled, graphs.dtype)
 
 
 def compiled_rows(layout: Layout, outputs: Sequence[Variable]) -> Rows:
@@ -253,7 +259,7 @@ def _python_density(graphs: DensityGraphs) -> LogDensity:
             return -np.inf, np.full(places.dim, np.nan)
         return float(value), np.concatenate([np.ravel(part) for part in parts])
 
-    return LogDensity.from_python(density, places.dim)
+    return LogDensity.from_python(density, places.dim, graphs.dtype)
 
 
 def _warn(error: NoCompilerError | NotImplementedError) -> None:

@@ -481,7 +481,7 @@ class Model:
         out which is not finite."""
         at = self.initial_point() if point is None else point
         terms = self.terms()
-        sums = [reduce.sum(term) if term.ndim else term for term in terms.values()]
+        sums = [_added([term]) for term in terms.values()]
         values = value_function(Layout(self.value_vars), self.on_values(sums))(at)
         numbers = [float(v) if round_vals is None else round(float(v), round_vals) for v in values]
         return dict(zip(terms, numbers, strict=True))
@@ -560,7 +560,9 @@ _KINDS = ("free", "observed", "deterministics", "potentials", "data_vars")
 
 
 def _added(terms: Sequence[Variable]) -> Variable:
-    return functools.reduce(operator.add, [reduce.sum(term) if term.ndim else term for term in terms])
+    """The sum of all elements of all terms, in float64: a float32 of thousands of terms has no digits left to compare by."""
+    sums = [reduce.sum(term, dtype="float64") if term.ndim else ew.cast(term, "float64") for term in terms]
+    return functools.reduce(operator.add, sums)
 
 
 def the_model(model: Model | None, what: str) -> Model:

@@ -12,17 +12,15 @@ enum ending { GOING_ON, SMALL_GRADIENT, CALM, OUT_OF_ITERATIONS, DIVERGED, STOPP
 /* What a function returns to end the search: there is an exception to be raised. */
 static const int STOP = INT32_MIN;
 
-/* Values that differ by so much of their size may differ by rounding only. */
-static const double ROUNDING = 1e-13;
-
 /* Points that are tried for one step. */
 static const int TRIALS = 30;
 
-/* A function of `dim` numbers, or its negative with sign -1, and how often it was called. */
+/* A function of `dim` numbers, or its negative with sign -1; values of it that differ by `rounding` of their size may
+   differ by rounding only; and how often it was called. */
 typedef struct {
     function f;
     void *data;
-    double sign;
+    double sign, rounding;
     int64_t dim, evaluations;
 } objective;
 
@@ -32,6 +30,9 @@ static inline double dot(int64_t dim, const double *a, const double *b) {
     for (int64_t i = 0; i < dim; i++) sum += a[i] * b[i];
     return sum;
 }
+
+/* Whether a fall that a quadratic model promises is one that rounding hides. */
+static int hidden(const objective *o, double value, double fall) { return fall <= o->rounding * fmax(fabs(value), 1); }
 
 /* 0 where value and gradient are finite, STOP, or another number. */
 static int evaluate(objective *o, const double *x, double *gradient, double *value) {

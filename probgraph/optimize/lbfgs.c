@@ -56,6 +56,7 @@ int64_t lbfgs(const settings *s, state *at, objective *o, double *x, double *g, 
         if (how == STOP) return STOPPED;
         if (how == NO_LOWER) {
             if (!at->stored) return STUCK;
+            if (s->relative_change > 0 && hidden(o, at->value, -slope / 2)) return CALM;
             at->stored = 0; /* once more, against the gradient */
             continue;
         }

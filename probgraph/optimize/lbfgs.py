@@ -81,6 +81,9 @@ def _in_python(
                 if not steps:
                     ending = Ending.STUCK
                     break
+                if relative_change > 0 and evaluate.hidden(value, -slope / 2):
+                    ending = Ending.CALM
+                    break
                 steps = []  # once more, against the gradient
                 continue
             step, change = found.x - x, found.gradient - gradient
@@ -145,7 +148,9 @@ def _in_c(
     settings = _Settings(tolerance, relative_change, history, CALM_ITERATIONS, max_iterations, record_path)
     state = _State(evaluate.best_value, float(np.sqrt(gradient @ gradient)), 0, 0, 0, 0)
     data = objective.new_data()
-    in_c = ObjectiveInC(objective.address, data.address, objective.sign, dim, evaluate.count)
+    in_c = ObjectiveInC(
+        objective.address, data.address, objective.sign, evaluate.rounding, dim, evaluate.count
+    )
     memory = np.zeros(history * (2 * dim + 2) + 3 * dim)
     given = [ctypes.addressof(s) for s in (settings, state, in_c)]
     given += [a.ctypes.data for a in (x, gradient, memory)]

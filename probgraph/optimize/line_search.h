@@ -24,7 +24,7 @@ static double cubic_minimum(place a, place b) {
 static int line_search(objective *o, const double *x, double value, double slope, const double *direction, double first,
                        double *x1, double *g1, double *value1) {
     const int64_t dim = o->dim;
-    const double noise = ROUNDING * fabs(value);
+    const double noise = o->rounding * fabs(value);
     place low = {0, value, slope}, high = {INFINITY, INFINITY, NAN};
     int high_is_finite = 0;
     double at = first, width = INFINITY, width_before = INFINITY;

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from probgraph.optimize.objective import ROUNDING, TRIALS, Evaluations, is_finite
+from probgraph.optimize.objective import TRIALS, Evaluations, is_finite
 
 DECREASE, CURVATURE, FARTHER, EDGE = 1e-4, 0.9, 4.0, 0.1
 
@@ -44,7 +44,7 @@ def line_search(
     evaluate: Evaluations, x: np.ndarray, value: float, slope: float, direction: np.ndarray, first: float
 ) -> Found | None:
     """From x along the direction, beginning with a step of `first`; None where nothing lower was found."""
-    noise = ROUNDING * abs(value)
+    noise = evaluate.rounding * abs(value)
     low, high = Place(0.0, value, slope), Place(math.inf, math.inf, math.nan)
     at, width, width_before = first, math.inf, math.inf
     for _ in range(TRIALS):

@@ -28,6 +28,7 @@ class ObjectiveInC(ctypes.Structure):
         ("f", ctypes.c_void_p),
         ("data", ctypes.c_void_p),
         ("sign", ctypes.c_double),
+        ("rounding", ctypes.c_double),
         ("dim", ctypes.c_int64),
         ("evaluations", ctypes.c_int64),
     ]

@@ -91,6 +91,7 @@ int64_t newton(const settings *s, state *at, objective *o, objective *hessian, d
                 how = slope < 0 ? line_search(o, x, at->value, slope, d, first, x1, g1, &value) : NO_LOWER;
                 if (how != NO_LOWER) break;
                 if (steepest) return STUCK;
+                if (upward && s->relative_change > 0 && hidden(o, at->value, -slope / 2)) return CALM;
                 steepest = 1; /* once more, against the gradient */
             }
             upward = upward && how == WOLFE;

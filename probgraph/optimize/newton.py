@@ -70,6 +70,8 @@ def _in_python(walk: Walk) -> Ending:
             if found is not None:
                 walk.accept(upward and found.wolfe, found.x, found.value, found.gradient)
                 break
+            if upward and walk.hidden(-slope / 2):
+                return Ending.CALM
         else:
             return Ending.STUCK
 

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-ROUNDING = 1e-13
-"""Values that differ by so much of their size may differ by rounding only."""
+ROUNDING = {"float64": 1e-13, "float32": 1e-7}
+"""Values computed so that differ by so much of their size may differ by rounding only; sums are float64 always."""
 
 TRIALS = 30
 """Points that are tried for one step."""
@@ -49,11 +49,12 @@ class Batches:
 class CompiledObjective:
     """A C function `int f(x, gradient, value, data)` as an objective; its negative with sign=-1.
 
-    `function` has `dim`, `address`, `new_data()` and is itself a function x -> (value, gradient): a `LogDensity`.
+    `function` has `dim`, `address`, `new_data()`, the `dtype` that it computes in, and is itself a function
+    x -> (value, gradient): a `LogDensity`.
     """
 
     def __init__(self, function: Any, sign: float = 1.0) -> None:
-        self.function, self.sign = function, sign
+        self.function, self.sign, self.rounding = function, sign, ROUNDING[function.dtype]
         self.address, self.new_data = function.address, function.new_data
 
     def __call__(self, x: np.ndarray, /) -> tuple[float, np.ndarray]:
@@ -88,6 +89,7 @@ class Evaluations:
 
     def __init__(self, objective: Objective, start: np.ndarray):
         self.objective = objective
+        self.rounding: float = getattr(objective, "rounding", ROUNDING["float64"])
         self.count = 0
         self.best_x = np.array(start, dtype=np.float64)
         if self.best_x.ndim != 1 or self.best_x.size == 0:
@@ -112,6 +114,10 @@ class Evaluations:
         if value < self.best_value and is_finite(value, gradient):
             self.best_x, self.best_value, self.best_gradient = x.copy(), value, gradient
         return value, gradient
+
+    def hidden(self, value: float, fall: float) -> bool:
+        """Whether a fall that a quadratic model promises is one that rounding hides."""
+        return fall <= self.rounding * max(abs(value), 1.0)
 
 
 def is_finite(value: float, gradient: np.ndarray) -> bool:

@@ -79,6 +79,10 @@ class Walk:
         if self.path is not None:
             self.path.append(x)
 
+    def hidden(self, fall: float) -> bool:
+        """Whether rounding hides what a step promises, where a change of the value may count as none."""
+        return self.settings.relative_change > 0 and self.evaluate.hidden(self.value, fall)
+
     def leave_saddle(self, v: np.ndarray, curvature: float) -> bool:
         """Along the unit vector v of negative curvature, whichever way is lower: 1 far, or a half, a quarter ... until the
         value falls by half of what the curvature promises. Whether it does."""
@@ -153,7 +157,11 @@ def _in_c(loop: Loop, walk: Walk, objective: Any, curvature: Any) -> int:
         (curvature, loop.curvature_size(dim), 0),
     ):
         data.append(function.new_data())
-        functions.append(ObjectiveInC(function.address, data[-1].address, function.sign, size, count))
+        functions.append(
+            ObjectiveInC(
+                function.address, data[-1].address, function.sign, walk.evaluate.rounding, size, count
+            )
+        )
     gradient, memory = walk.gradient.copy(), np.zeros(loop.memory_size(dim))
     given = [ctypes.addressof(c) for c in (settings, state, *functions)]
     given += [a.ctypes.data for a in (walk.x, gradient, memory)]

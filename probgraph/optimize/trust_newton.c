@@ -106,10 +106,11 @@ int64_t trust_newton(const settings *s, state *at, objective *o, objective *prod
             double kept = -INFINITY;
             if (!code) kept = (at->value - value) / promised;
             /* Where values differ by rounding only, the slope says whether it was a good step. */
-            if (!code && !(promised > ROUNDING * fabs(at->value))) kept = sqrt(dot(dim, g1, g1)) < at->norm;
+            if (!code && !(promised > o->rounding * fabs(at->value))) kept = sqrt(dot(dim, g1, g1)) < at->norm;
             if (!(kept >= POOR)) at->radius = length / 4;
             else if (kept > GOOD && how != INTERIOR) at->radius *= 2;
             if (!(kept > ACCEPTED)) {
+                if (how == INTERIOR && s->relative_change > 0 && hidden(o, at->value, promised)) return CALM;
                 if (++at->rejected == TRIALS) return STUCK;
                 continue;
             }

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from probgraph.optimize.endings import Ending
-from probgraph.optimize.objective import ROUNDING, TRIALS, Objective, is_finite
+from probgraph.optimize.objective import TRIALS, Objective, is_finite
 from probgraph.optimize.result import OptimizeResult
 from probgraph.optimize.second_order import NEGATIVE, Loop, Settings, Walk, search
 
@@ -73,7 +73,7 @@ def _in_python(walk: Walk) -> Ending:
         value, gradient = walk.evaluate(there)
         kept = -math.inf
         if is_finite(value, gradient):
-            if promised > ROUNDING * abs(walk.value):
+            if promised > walk.evaluate.rounding * abs(walk.value):
                 kept = (walk.value - value) / promised
             else:  # where values differ by rounding only, the slope says whether it was a good step
                 kept = float(np.sqrt(gradient @ gradient) < walk.norm)
@@ -85,6 +85,8 @@ def _in_python(walk: Walk) -> Ending:
             walk.accept(inner.end == _End.INTERIOR, there, value, gradient)
             rejected = 0
             continue
+        if inner.end == _End.INTERIOR and walk.hidden(promised):
+            return Ending.CALM
         rejected += 1
         if rejected == TRIALS:
             return Ending.STUCK

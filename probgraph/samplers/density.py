@@ -57,6 +57,8 @@ class LogDensity:
         Called once for each chain; returns an object with an ``.address`` (see `DensityData`).
     keep_alive
         Whatever owns the code at ``address``, kept as long as this object.
+    dtype
+        What it computes in, float64 or float32, whatever the numbers at its ends: searches ask it how far to trust values.
 
     From a library of your own::
 
@@ -71,6 +73,7 @@ class LogDensity:
         address: int,
         new_data: Callable[[], DensityData] = NoData,
         keep_alive: Any = None,
+        dtype: str = "float64",
     ):
         if dim < 1:
             raise ValueError(f"LogDensity: dim is {dim}; a density needs at least one dimension")
@@ -80,10 +83,13 @@ class LogDensity:
         self.address = int(address)
         self.new_data = new_data
         self.keep_alive = keep_alive
+        self.dtype = dtype
         self._evaluator: Evaluator | None = None
 
     @classmethod
-    def from_python(cls, function: Callable[[np.ndarray], tuple[float, np.ndarray]], dim: int) -> LogDensity:
+    def from_python(
+        cls, function: Callable[[np.ndarray], tuple[float, np.ndarray]], dim: int, dtype: str = "float64"
+    ) -> LogDensity:
         """A density from ``function(q) -> (logp, grad)``, q and grad of shape (dim,).
 
         Correct for any function, and slow (microseconds a call, one chain at a time). An exception raised by
@@ -96,7 +102,7 @@ class LogDensity:
         callback = _PYTHON_SIGNATURE(_caller(function, dim))
         address = ctypes.cast(callback, ctypes.c_void_p).value
         assert address is not None
-        return cls(dim, address, _PythonData, keep_alive=callback)
+        return cls(dim, address, _PythonData, keep_alive=callback, dtype=dtype)
 
     def __call__(self, q: np.ndarray) -> tuple[float, np.ndarray]:
         """(logp, gradient) at q (dim,); (-inf, all nan) where the function says "not here".

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 import probgraph.engine  # noqa: F401  so that all operations there are have been defined
+from probgraph.engine.autodiff import grad
 from probgraph.engine.compiled import CompiledGraph
 from probgraph.engine.function import function
-from probgraph.engine.graph import FunctionGraph, toposort
+from probgraph.engine.graph import FunctionGraph, Variable, ancestors, toposort
 from probgraph.engine.loop_op import Scan
 from probgraph.engine.no_gradient import NullTypeGradError
 from probgraph.engine.op import Hosted, Op
@@ -47,7 +48,8 @@ what is printed.
 * **C**: compiles, and agrees with that truth; "in parts" means that Python runs it between compiled parts of a graph.
 * **batched**: `vectorize_graph` gives what the operation gives for one element of the batch after another; "loop" means
   that it does so by a loop.
-* **float32**, **complex**: takes such arrays, returns such, and agrees in NumPy and in C.
+* **float32**, **complex**: takes such arrays, returns such, and agrees in NumPy and in C; nothing in the gradient of single
+  precision is double.
 
 ✓ is earned; "no" says that it is not there, and · that the question does not arise: the gradient of a comparison
 or of a barrier to gradients, the order of complex numbers.
@@ -229,11 +231,25 @@ def _check_dtype(case: Case, dtype: str) -> None:
         before = case.graph(*case.inputs()).dtype
         wanted = before if case.name.startswith("Cast{") else wide.get(before, before)
         assert y.dtype == wanted, (case.name, y.dtype, wanted)
+        _check_single_gradient(mine, inputs, y)
     exact = [x.astype("float64") if x.dtype == "float32" else x for x in given]
     tolerance = 1e-4 if dtype == "float32" else 1e-10
     expected = np.asarray(case.numpy(*exact)).astype(y.dtype)
     _same(mine, numpy_function(FunctionGraph(inputs, [y]))(given)[0], expected, tolerance)
     _same(mine, _in_c(inputs, y)(given)[0], expected, tolerance)
+
+
+def _check_single_gradient(case: Case, inputs: Sequence[Variable], y: Variable) -> None:
+    """Nothing on the way to a gradient of single precision is double: one double constant would make all of it so."""
+    walked = [v for v in inputs if v.dtype == "float32"]
+    if y.dtype != "float32" or any(v.dtype == "float64" for v in ancestors([y])):
+        return
+    try:
+        gradients = grad(y.sum(), walked, disconnected_inputs="ignore")
+    except (NotImplementedError, NullTypeGradError, TypeError, ValueError):
+        return  # another column tells
+    doubles = {str(v.owner.op) for v in ancestors(gradients) if v.owner is not None and v.dtype == "float64"}
+    assert not doubles, (case.name, doubles)
 
 
 def _same(case: Case, got: Any, expected: Any, tolerance: float) -> None:

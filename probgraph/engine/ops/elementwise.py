@@ -515,11 +515,11 @@ def _log1p(x: np.ndarray) -> np.ndarray:
 
 exp = _libm("exp", lambda g, y, x: (g * conj(y),), np.exp, complex_too=True)
 log = _libm("log", lambda g, y, x: (g / conj(x),), np.log, complex_too=True)
-exp2 = _libm("exp2", lambda g, y, x: (g * conj(y) * np.log(2.0),), np.exp2, complex_too=True)
+exp2 = _libm("exp2", lambda g, y, x: (g * conj(y) * math.log(2.0),), np.exp2, complex_too=True)
 expm1 = _libm("expm1", lambda g, y, x: (g * conj(exp(x)),), np.expm1, complex_too=True)
 log1p = _libm("log1p", lambda g, y, x: (g / conj(1 + x),), _log1p, complex_too=True)
-log2 = _libm("log2", lambda g, y, x: (g / conj(x * np.log(2.0)),), np.log2, complex_too=True)
-log10 = _libm("log10", lambda g, y, x: (g / conj(x * np.log(10.0)),), np.log10, complex_too=True)
+log2 = _libm("log2", lambda g, y, x: (g / conj(x * math.log(2.0)),), np.log2, complex_too=True)
+log10 = _libm("log10", lambda g, y, x: (g / conj(x * math.log(10.0)),), np.log10, complex_too=True)
 
 sigmoid = Elementwise(
     "sigmoid",
@@ -537,9 +537,9 @@ softplus = Elementwise(
 )
 log1mexp = Elementwise(
     "log1mexp",
-    numpy=lambda x: np.where(x > -np.log(2.0), np.log(-np.expm1(x)), np.log1p(-np.exp(x))),
+    numpy=lambda x: np.where(x > -math.log(2.0), np.log(-np.expm1(x)), np.log1p(-np.exp(x))),
     vjp=lambda g, y, x: (-g / expm1(-x),),
-    expand=lambda x: switch(x > -np.log(2.0), log(-expm1(x)), log1p(-exp(x))),
+    expand=lambda x: switch(x > -math.log(2.0), log(-expm1(x)), log1p(-exp(x))),
     dtype=real_floating,
 )
 logaddexp = Elementwise(
@@ -745,14 +745,14 @@ polygamma = Elementwise(
 erf = Elementwise(
     "erf",
     numpy=SCIPY.erf,
-    vjp=lambda g, y, x: (g * (2 / np.sqrt(np.pi)) * exp(-x * x),),
+    vjp=lambda g, y, x: (g * (2 / math.sqrt(math.pi)) * exp(-x * x),),
     c="erf{f}({0})",
     dtype=real_floating,
 )
 erfc = Elementwise(
     "erfc",
     numpy=SCIPY.erfc,
-    vjp=lambda g, y, x: (-(g * (2 / np.sqrt(np.pi)) * exp(-x * x)),),
+    vjp=lambda g, y, x: (-(g * (2 / math.sqrt(math.pi)) * exp(-x * x)),),
     c="erfc{f}({0})",
     dtype=real_floating,
 )

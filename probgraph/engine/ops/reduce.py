@@ -108,6 +108,8 @@ class Reduce(Reduction):
 
     def vjp(self, cotangents: Any, outputs: Any, inputs: Any) -> list[Variable]:
         (g,), (y,), (x,) = cotangents, outputs, inputs
+        if g.dtype == "float64" and x.dtype == "float32":
+            g = ew.cast(g, x.dtype)  # one number now, and not one for each element later
         flow = self.how.vjp(restored(g, x, self.axis), restored(y, x, self.axis), x, self.axis)
         return [ew.summed_to(flow, x)]
 

@@ -7,6 +7,7 @@ of its arguments, asking for it says so.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -37,7 +38,7 @@ from probgraph.engine.ops.elementwise import (
 )
 
 Flows = Sequence[Variable | None]
-ROOT_PI, ROOT_2, ROOT_2_PI = np.sqrt(np.pi), np.sqrt(2.0), np.sqrt(2 * np.pi)
+ROOT_PI, ROOT_2, ROOT_2_PI = math.sqrt(math.pi), math.sqrt(2.0), math.sqrt(2 * math.pi)
 
 
 def _scipy(name: str, vjp: Callable[..., Flows] | None, arity: int = 1, **facts: Any) -> Elementwise:
@@ -215,9 +216,9 @@ erfinv = _scipy("erfinv", lambda g, y, x: (g * (ROOT_PI / 2) * exp(y * y),))
 erfcinv = _scipy("erfcinv", lambda g, y, x: (-g * (ROOT_PI / 2) * exp(y * y),))
 ndtr = _scipy("ndtr", lambda g, y, x: (g * exp(-0.5 * x * x) / ROOT_2_PI,))
 # The ratio of density and distribution function (Mills) by erfcx, which has no tail to lose digits in.
-log_ndtr = _scipy("log_ndtr", lambda g, y, x: (g * np.sqrt(2 / np.pi) / erfcx(-x / ROOT_2),))
+log_ndtr = _scipy("log_ndtr", lambda g, y, x: (g * math.sqrt(2 / np.pi) / erfcx(-x / ROOT_2),))
 ndtri = _scipy("ndtri", lambda g, y, p: (g * ROOT_2_PI * exp(0.5 * y * y),))
-ndtri_exp = _scipy("ndtri_exp", lambda g, y, p: (g * np.sqrt(np.pi / 2) * erfcx(-y / ROOT_2),))
+ndtri_exp = _scipy("ndtri_exp", lambda g, y, p: (g * math.sqrt(np.pi / 2) * erfcx(-y / ROOT_2),))
 owens_t = _scipy(
     "owens_t",
     lambda g, y, h, a: (
@@ -250,7 +251,7 @@ def _scaled_slope(v: Any, x: Variable, near: Variable, sign: int) -> Variable:
     for k in range(_TERMS):
         total = total - (k + 0.5) * term
         term = term * (sign * (mu - (2 * k + 1) ** 2) / (8 * (k + 1)) / far)
-    scale = np.sqrt(np.pi / 2) if sign > 0 else 1 / ROOT_2_PI
+    scale = math.sqrt(np.pi / 2) if sign > 0 else 1 / ROOT_2_PI
     return switch(x > start, scale * total / far / ew.sqrt(far), near)
 
 
@@ -310,7 +311,7 @@ def multigammaln(a: Any, p: int) -> Variable:
     total = gammaln(a)
     for j in range(1, int(p)):
         total = total + gammaln(a - 0.5 * j)
-    return total + 0.25 * p * (p - 1) * np.log(np.pi)
+    return total + 0.25 * p * (p - 1) * math.log(math.pi)
 
 
 def poch(a: Any, m: Any) -> Variable:
