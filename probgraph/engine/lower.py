@@ -305,12 +305,9 @@ class _Level:
     def _order_axes(self, task: Task) -> None:
         """Outer loops take the long strides, so that the inner ones run along memory.
 
-        Not where there are so few rounds in all that the compiler unrolls them: there each result is a sum in a
-        variable, not in memory.
+        Not the innermost ones of so few rounds together that the compiler unrolls them: there each result is a sum in
+        a variable, not in memory.
         """
-        rounds = loops.product(axis.length for axis in task.axes)
-        if isinstance(rounds, Literal) and rounds.value <= _FEW_ROUNDS:
-            return
         stride = {axis.name.name: 0 for axis in task.axes}
         reads = list(task.reads)
         if task.kind in ("store", "copy", "reduce"):
@@ -323,7 +320,14 @@ class _Level:
                 if isinstance(i, Name) and i.name in stride:
                     stride[i.name] = max(stride[i.name], step)
                 step *= length.value if isinstance(length, Literal) else _TYPICAL
-        task.axes.sort(key=lambda axis: -stride[axis.name.name])
+        ordered = sorted(task.axes, key=lambda axis: -stride[axis.name.name])
+        rounds = 1
+        while ordered and isinstance(ordered[-1].length, Literal):
+            rounds *= ordered[-1].length.value
+            if rounds > _FEW_ROUNDS:
+                break
+            ordered.pop()
+        task.axes = ordered + [axis for axis in task.axes if axis not in ordered]
 
     def _find_needs(self, task: Task) -> None:
         """The tasks that must come before, and whether each may share loops with this one."""

@@ -21,6 +21,7 @@ from probgraph.engine.loops import (
     Store,
     Update,
 )
+from probgraph.engine.passing import only_passing
 from probgraph.engine.taking_turns import taking_turns
 
 #: how many rounds a vector loop must at least have, where their number is known
@@ -39,6 +40,7 @@ def tidy(program: Program) -> Program:
             break
     program.body = body
     body = in_blocks(body, Columns(program))
+    only_passing(body, program)
     body = taking_turns(body, {b.name: b.size for b in program.buffers})
     _mark_vectors(body)
     used = _read_buffers(body) | _written_buffers(body)

@@ -11,7 +11,7 @@ import probgraph.engine.operators  # noqa: F401
 from probgraph.engine.autodiff import grad
 from probgraph.engine.compiled import CompiledGraph
 from probgraph.engine.graph import FunctionGraph, Variable
-from probgraph.engine.loops import For, Local, walk_statements
+from probgraph.engine.loops import Accumulate, For, Local, walk_statements
 from probgraph.engine.lower import lower
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
@@ -205,6 +205,15 @@ def test_a_regression_reads_its_rows_once():
     compiled = agree([beta, tau], [cost, *grad(cost, [beta, tau])], [RNG.normal(size=4), s])
     rows = [f for f in compiled.program.body if isinstance(f, For) and f.stop.value == 50]
     assert len(rows) == 1
+
+
+def test_few_sums_of_each_row_are_variables():
+    x = root("x", 100, 3, 3)
+    graph = FunctionGraph([x], [x.sum(axis=1)])
+    program = lower(graph)
+    assert not any(isinstance(s, Accumulate) for s in walk_statements(program.body))
+    at = [np.random.default_rng(0).normal(size=(100, 3, 3))]
+    np.testing.assert_allclose(run(program, at)[0], at[0].sum(1), 1e-12)
 
 
 def test_gathers_and_their_gradients_share_the_sweep():
