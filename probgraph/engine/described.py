@@ -24,7 +24,7 @@ from probgraph.engine.shared import SharedVariable
 from probgraph.engine.types import TensorType
 
 #: so many bytes of constants are read in the time that a small model takes to be compiled anew
-LARGEST = 1 << 22
+LARGEST = 1 << 23
 
 #: the library's rows: when this is imported, no user has made one yet
 _ROWS = dict(TABLE)
@@ -48,7 +48,7 @@ class Description:
         self._numbers: dict[Any, int] = {}
         self._vocabulary: list[Any] = []
         graph = self._graph(roots, outputs)
-        self.words = repr((graph, self._vocabulary))
+        self.words = repr((graph, self._vocabulary, [_content(c.data) for c in self.constants]))
 
     def _graph(self, roots: Sequence[Variable], outputs: Sequence[Variable]) -> tuple[Any, ...]:
         """Every variable is the number at which it comes up: the roots, then leaves as they are read, and results."""
@@ -80,12 +80,10 @@ class Description:
             if self._bytes > LARGEST:
                 raise NoWordsError(f"more than {LARGEST} bytes of constants")
             self.constants.append(v)
-            content = hashlib.sha256(np.ascontiguousarray(v.data)) if v.data.nbytes > 64 else None
-            told = v.data.tobytes() if content is None else content.hexdigest()
-            return "constant", kind, v.data.dtype.str, v.data.shape, told, v.literal
-        if isinstance(v, SharedVariable):
+            return "constant", kind, v.literal
+        if isinstance(v, SharedVariable) and _ours(type(v)):
             self.shared.append(v)
-            return "shared", kind, v.container.value.dtype.str, v.container.value.shape
+            return type(v).__qualname__, kind, v.container.value.dtype.str, v.container.value.shape
         raise NoWordsError(f"{v} is neither root nor constant nor shared")
 
     def _word(self, thing: Any) -> int:
@@ -126,6 +124,11 @@ class Description:
         if kind is type and (_ours(value) or value.__module__ == "builtins"):
             return "class", value.__module__, value.__qualname__
         raise NoWordsError(f"{value!r} is a {kind.__name__}")
+
+
+def _content(array: np.ndarray) -> tuple[Any, ...]:
+    content = array.tobytes() if array.nbytes <= 64 else hashlib.sha256(np.ascontiguousarray(array)).digest()
+    return array.dtype.str, array.shape, content
 
 
 def _ours(kind: type) -> bool:

@@ -72,8 +72,9 @@ def log_density(
     `frozen`, at each call. Mini-batches are refused, if they are not asked for: they are redrawn by the caller then.
     Raises ValueError for a model without free variables, NotImplementedError for discrete ones that are not `moved`.
     """
-    graphs = density_graphs(model, jacobian, moved, frozen=frozen, batches=batches)
-    return compiled_density(graphs), graphs.layout
+    with garbage_kept():
+        graphs = density_graphs(model, jacobian, moved, frozen=frozen, batches=batches)
+        return compiled_density(graphs), graphs.layout
 
 
 class DensityGraphs:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from probgraph.engine import remembered, toolchain
+from probgraph.engine.__main__ import main
 from probgraph.engine.autodiff import grad
 from probgraph.engine.compiled import CompiledDensity, compile_density
 from probgraph.engine.config import config
@@ -191,3 +192,10 @@ def test_large_constants_are_not_kept_with_a_note(cache, monkeypatch):
     monkeypatch.setattr(remembered, "LARGEST", 100)
     keep(regression())
     assert list(cache.glob("*.note")) == []
+
+
+def test_notes_are_cleared_with_the_programs(cache):
+    keep(regression())
+    assert main(["cache", "clear"]) == 0
+    assert list(cache.glob("*.note")) == []
+    assert memory(*regression()).recalled() is None
