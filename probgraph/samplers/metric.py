@@ -251,11 +251,10 @@ def geometric_mean(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
     Of matrices (..., dim, dim), for each.
     """
-    values, vectors = np.linalg.eigh(b)
-    roots = np.sqrt(np.maximum(values, np.finfo(float).tiny))[..., None, :]
-    transposed = vectors.swapaxes(-1, -2)
-    root, inverse = (vectors * roots) @ transposed, (vectors / roots) @ transposed
-    middle, turned = np.linalg.eigh(root @ a @ root)
-    roots = np.sqrt(np.maximum(middle, np.finfo(float).tiny))[..., None, :]
-    mean = inverse @ ((turned * roots) @ turned.swapaxes(-1, -2)) @ inverse
-    return np.linalg.eigh(0.5 * (mean + mean.swapaxes(-1, -2)))
+    # With b = L L', L' M L is the root of L' a L. So M is Y Y', and needs eigenvectors twice, not three times.
+    factor = np.linalg.cholesky(b)
+    transposed = factor.swapaxes(-1, -2)
+    values, vectors = np.linalg.eigh(transposed @ a @ factor)
+    fourth = np.maximum(values, np.finfo(float).tiny)[..., None, :] ** 0.25
+    half = np.linalg.solve(transposed, vectors * fourth)
+    return np.linalg.eigh(half @ half.swapaxes(-1, -2))

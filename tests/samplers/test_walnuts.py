@@ -92,13 +92,15 @@ def test_a_stochastic_volatility():
     options = {"progressbar": False, "random_seed": 3, "tune": 2000}
     known = pg.sample(4000, model=volatility(False), target_accept=0.95, **options)
     truth = np.quantile(np.log(known.posterior["scale"].values), LEVELS)
-    plain = pg.sample(4000, model=volatility(True), **options)
+    # How often plain NUTS diverges differs by far between seeds, with how near it comes: hence some.
+    plain = [pg.sample(4000, model=volatility(True), **options | {"random_seed": s}) for s in range(1, 6)]
     halved = pg.sample(14_000, model=volatility(True), step=pg.WALNUTS(max_error=1.0), **options)
     found = np.log(halved.posterior["scale"].values)
     assert np.abs(errors_of_quantiles(found, truth)[1:]).max() < 4
     assert float(halved.sample_stats["diverging"].mean()) < 2e-3
-    assert float(plain.sample_stats["diverging"].mean()) > 2e-3
-    assert np.quantile(np.log(plain.posterior["scale"].values), 0.01) > truth[0] + 0.5  # has not been there
+    assert np.median([float(one.sample_stats["diverging"].mean()) for one in plain]) > 2e-3
+    for one in plain:
+        assert np.quantile(np.log(one.posterior["scale"].values), 0.01) > truth[0] + 0.5  # has not been there
 
 
 @pytest.mark.filterwarnings("ignore:There w")
