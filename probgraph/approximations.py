@@ -11,18 +11,20 @@ import numpy as np
 
 from probgraph.arviz_names import pareto_smoothed
 from probgraph.engine.minibatch import batches_in
+from probgraph.engine.no_gradient import NullTypeGradError
 from probgraph.inference_data import build
 from probgraph.model.checks import explanation
 from probgraph.model.layout import Layout
-from probgraph.model.log_density import log_density
+from probgraph.model.log_density import DensityGraphs, compiled_density, density_graphs
 from probgraph.model.model import Model, the_model
-from probgraph.optimize import minimize
+from probgraph.optimize import SECOND_ORDER, minimize
 from probgraph.optimize.objective import Batches, CompiledObjective
 from probgraph.options import real, values_by_name, whether, whole
 from probgraph.pathfinder import pathfinder
 from probgraph.posterior import Results, dims_of_results
 from probgraph.progress import Bar
 from probgraph.samplers import LogDensity, generator, jittered_starts
+from probgraph.second_derivatives import curvature_for
 
 METHODS = ("advi", "fullrank_advi")
 
@@ -60,9 +62,10 @@ class Approximation:
 
 def _ready(
     who: str, model: Model | None, start: Mapping[str, Any] | None, batches: bool = False
-) -> tuple[Model, LogDensity, Layout, np.ndarray]:
+) -> tuple[Model, DensityGraphs, LogDensity, np.ndarray]:
     model = the_model(model, f"{who}()")
-    density, layout = log_density(model, batches=batches)
+    graphs = density_graphs(model, batches=batches)
+    density, layout = compiled_density(graphs), graphs.layout
     values_by_name(f"{who}: start", start)
     point = model.initial_point(start)
     q = layout.vector(point)
@@ -71,7 +74,7 @@ def _ready(
         raise ValueError(
             f"{who}: the log density is not finite at the start:\n{explanation(model, point, gradient)}"
         )
-    return model, density, layout, q
+    return model, graphs, density, q
 
 
 def fit_laplace(
@@ -86,8 +89,8 @@ def fit_laplace(
     """The normal distribution around the posterior's mode over R^n, as draws: Laplace's approximation.
 
     The mode is that of the value variables' density, with the Jacobians of their transforms; the covariance is the
-    inverse of the negative Hessian there, by differences of the exact gradient. `options` go to the search, as in
-    `find_MAP`. Tierney & Kadane, "Accurate approximations for posterior moments" (JASA 1986).
+    inverse of the negative Hessian there, which is exact; by differences of the exact gradient where an operation has no
+    second derivative. `options` go to the search, as in `find_MAP`. Tierney & Kadane, "Accurate approximations for posterior moments" (JASA 1986).
 
     Returns ArviZ's object of chains x draws independent draws. Raises ValueError where the search does not converge, or
     the mode is no maximum in every direction.
@@ -98,11 +101,14 @@ def fit_laplace(
     """
     whole("fit_laplace: draws", draws, 1)
     whole("fit_laplace: chains", chains, 1)
-    model, density, layout, q = _ready("fit_laplace", model, start)
-    found = minimize(CompiledObjective(density, sign=-1.0), q, **options)
+    model, graphs, density, q = _ready("fit_laplace", model, start)
+    layout = graphs.layout
+    method = options.pop("method", "L-BFGS")
+    second = curvature_for(method, graphs.logp, graphs.roots, sign=-1.0) if method in SECOND_ORDER else None
+    found = minimize(CompiledObjective(density, sign=-1.0), q, method, curvature=second, **options)
     if not found.converged:
         raise ValueError(f"fit_laplace: the search for the mode {found.message}")
-    precision = -_hessian(density, found.x)
+    precision = _precision(graphs, density, found.x)
     try:
         upper = np.linalg.cholesky(precision[::-1, ::-1])[::-1, ::-1]
     except np.linalg.LinAlgError:
@@ -170,7 +176,7 @@ def fit_pathfinder(
     real("fit_pathfinder: jitter", jitter, "finite, at least 0")
     if not 0 <= jitter < np.inf:
         raise ValueError(f"fit_pathfinder: jitter is {jitter}; it must be finite, and at least 0")
-    model, density, layout, q = _ready("fit_pathfinder", model, start)
+    model, graphs, density, q = _ready("fit_pathfinder", model, start)
     rng = generator(random_seed)
     starts = jittered_starts(density, q, num_paths, int(rng.integers(2**62)), radius=jitter)
     paths = [
@@ -201,7 +207,7 @@ def fit_pathfinder(
             ' draws cannot be trusted. They may serve as starts: sample(init="pathfinder")',
             stacklevel=2,
         )
-    arrays = Results(model, layout).arrays(places[chosen][None])["posterior"]
+    arrays = Results(model, graphs.layout).arrays(places[chosen][None])["posterior"]
     attributes = {
         "pareto_k": k,
         "elbo": [path.elbo for path in paths],
@@ -221,8 +227,17 @@ def _as_arvizs(
     return build(groups, dims_of_results(model), model.coords, {"sampler": sampler, **(attributes or {})})
 
 
-def _hessian(density: LogDensity, x: np.ndarray) -> np.ndarray:
-    """Central differences of the gradient, made symmetric."""
+def _precision(graphs: DensityGraphs, density: LogDensity, x: np.ndarray) -> np.ndarray:
+    """The negative Hessian of the log density; by differences where an operation has no second derivative."""
+    try:
+        matrix = curvature_for("newton", graphs.logp, graphs.roots, sign=-1.0)(x)
+    except (NullTypeGradError, NotImplementedError):
+        matrix = np.full((len(x), len(x)), np.nan)
+    return matrix if np.isfinite(matrix).all() else -_by_differences(density, x)
+
+
+def _by_differences(density: LogDensity, x: np.ndarray) -> np.ndarray:
+    """The Hessian by central differences of the gradient, made symmetric."""
     rows = []
     for k, size in enumerate(np.abs(x)):
         step = np.zeros_like(x)
@@ -270,7 +285,7 @@ def fit(
     real("fit: learning_rate", learning_rate, "finite and above 0")
     if not (np.isfinite(learning_rate) and learning_rate > 0):
         raise ValueError(f"fit: learning_rate is {learning_rate}; it must be a finite number above 0")
-    model, density, layout, q = _ready("fit", model, start, batches=True)
+    model, graphs, density, q = _ready("fit", model, start, batches=True)
     rng = generator(random_seed)
     batches = Batches(batches_in([model.logp()]), rng)
     dim, full = len(q), method == "fullrank_advi"
@@ -326,7 +341,7 @@ def fit(
     factor = np.diag(np.exp(average[dim : 2 * dim]))
     if full:
         factor = factor + _below(average[2 * dim :], inside, dim)
-    return Approximation(model, layout, average[:dim], factor, method, hist[:done])
+    return Approximation(model, graphs.layout, average[:dim], factor, method, hist[:done])
 
 
 def _below(values: np.ndarray, inside: Any, dim: int) -> np.ndarray:

@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 
 import probgraph as pm
+import probgraph.engine.tensor as T
+from probgraph import approximations
+from probgraph.approximations import Approximation
+from probgraph.engine.user_ops import Op
 
 RNG = np.random.default_rng(3)
 DESIGN = np.column_stack([np.ones(40), RNG.normal(size=40)])
@@ -91,3 +95,53 @@ def test_bad_input_and_what_has_no_mode():
         pm.Normal("x")
         with pytest.raises(ValueError, match="the posterior has no maximum there in every direction"):
             pm.fit_laplace()
+
+
+def regression_of_logits():
+    with pm.Model() as model:
+        b = pm.Normal("b", 0.0, 1.0, shape=2)
+        pm.Bernoulli("y", logit_p=pm.math.dot(DESIGN, b), observed=Y > 3)
+    return model
+
+
+def test_laplaces_covariance_is_exact(monkeypatch):
+    """Not by differences: of them eight digits are right."""
+    made = []
+    monkeypatch.setattr(
+        approximations, "Approximation", lambda *given: made.append(Approximation(*given)) or made[-1]
+    )
+    for method in ("L-BFGS", "newton"):
+        with regression_of_logits():
+            pm.fit_laplace(draws=1, random_seed=1, method=method)
+        found = made[-1]
+        p = 1 / (1 + np.exp(-DESIGN @ found.mean))
+        precision = DESIGN.T @ ((p * (1 - p))[:, None] * DESIGN) + np.eye(2)
+        np.testing.assert_allclose(found.factor @ found.factor.T, np.linalg.inv(precision), rtol=1e-12)
+
+
+class Halved(Op):
+    """x² / 2, whose slope is an operation without one."""
+
+    itypes, otypes = [T.dscalar], [T.dscalar]
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = np.asarray(0.5 * inputs[0] ** 2)
+
+    def grad(self, inputs, output_gradients):
+        return [output_gradients[0] * Same()(*inputs)]
+
+
+class Same(Op):
+    itypes, otypes = [T.dscalar], [T.dscalar]
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = np.array(inputs[0])
+
+
+@pytest.mark.filterwarnings("ignore:The model runs in NumPy")
+def test_laplace_goes_by_differences_where_an_operation_has_no_second_derivative():
+    with pm.Model():
+        x = pm.Flat("x")
+        pm.Potential("p", -Halved()(x - 3.0) / 4)
+        x = pm.fit_laplace(draws=5000, random_seed=1)["posterior"]["x"].values
+    assert abs(x.mean() - 3) < 0.06 and abs(x.std() - 2) < 0.06
