@@ -17,7 +17,7 @@ from probgraph.model.checks import explanation
 from probgraph.model.layout import Layout
 from probgraph.model.log_density import DensityGraphs, compiled_density, density_graphs
 from probgraph.model.model import Model, the_model
-from probgraph.optimize import SECOND_ORDER, minimize
+from probgraph.optimize import SECOND_ORDER, minimize, refuse_unknown
 from probgraph.optimize.objective import Batches, CompiledObjective
 from probgraph.options import real, values_by_name, whether, whole
 from probgraph.pathfinder import pathfinder
@@ -67,7 +67,7 @@ def _ready(
     graphs = density_graphs(model, batches=batches)
     density, layout = compiled_density(graphs), graphs.layout
     values_by_name(f"{who}: start", start)
-    point = model.initial_point(start)
+    point = model.initial_point(start, f"{who}: start")
     q = layout.vector(point)
     logp, gradient = density(q)
     if not (np.isfinite(logp) and np.isfinite(gradient).all()):
@@ -104,6 +104,7 @@ def fit_laplace(
     model, graphs, density, q = _ready("fit_laplace", model, start)
     layout = graphs.layout
     method = options.pop("method", "L-BFGS")
+    refuse_unknown(method, options)
     second = curvature_for(method, graphs.logp, graphs.roots, sign=-1.0) if method in SECOND_ORDER else None
     found = minimize(CompiledObjective(density, sign=-1.0), q, method, curvature=second, **options)
     if not found.converged:

@@ -10,7 +10,7 @@ import numpy as np
 from probgraph.model.checks import explanation
 from probgraph.model.log_density import compiled_density, density_graphs
 from probgraph.model.model import Model, the_model
-from probgraph.optimize import METHODS, SECOND_ORDER, OptimizeResult, minimize
+from probgraph.optimize import METHODS, SECOND_ORDER, OptimizeResult, minimize, refuse_unknown
 from probgraph.optimize.objective import CompiledObjective
 from probgraph.optimize.scipy_methods import SCIPY_METHODS, WITHOUT_GRADIENT, derivatives_for
 from probgraph.options import values_by_name, whether
@@ -102,7 +102,11 @@ def find_MAP(
         raise ValueError(f"find_MAP: method is {method!r}; it must be one of {known}")
     graphs = density_graphs(model, jacobian=False)
     density, layout = compiled_density(graphs), graphs.layout
-    point = model.initial_point(start if initvals is None else initvals)
+    point = (
+        model.initial_point(start, "find_MAP: start")
+        if initvals is None
+        else model.initial_point(initvals, "find_MAP: initvals")
+    )
     q = layout.vector(point)
     logp, gradient = density(q)
     if not (np.isfinite(logp) and np.isfinite(gradient).all()):
@@ -113,6 +117,7 @@ def find_MAP(
         return curvature_for(asked, graphs.logp, graphs.roots, sign=-1.0)
 
     if method in METHODS:
+        refuse_unknown(method, options)
         second = curvature(method) if method in SECOND_ORDER else None
         found = minimize(CompiledObjective(density, sign=-1.0), q, method, curvature=second, **options)
     else:

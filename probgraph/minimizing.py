@@ -27,7 +27,7 @@ from probgraph.engine.shared import SharedVariable
 from probgraph.engine.toolchain import NoCompilerError
 from probgraph.engine.types import TensorType
 from probgraph.model.layout import Layout
-from probgraph.optimize import METHODS, SECOND_ORDER, OptimizeResult
+from probgraph.optimize import METHODS, SECOND_ORDER, OptimizeResult, refuse_unknown
 from probgraph.optimize import minimize as minimize_objective
 from probgraph.optimize.objective import ROUNDING, Batches, CompiledObjective
 from probgraph.optimize.scipy_methods import SCIPY_METHODS, WITHOUT_GRADIENT, derivatives_for
@@ -246,6 +246,7 @@ class _Problem:
             inside.append(value.ravel())
         q = np.concatenate(inside) if inside else np.zeros(0)
         if method in METHODS:
+            refuse_unknown(method, options)
             curvature = self._curvature(method) if method in SECOND_ORDER else None
             found = minimize_objective(
                 self.objective, q, method, curvature=curvature, batches=batches, **options

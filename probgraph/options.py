@@ -16,14 +16,14 @@ import numpy as np
 
 
 def whole(name: str, value: Any, least: int, most: int | None = None) -> int:
-    """An integer in a range. Raises TypeError for what is none, as 2.0, and ValueError outside of the range.
+    """An integer in a range. Raises TypeError for what is none, as 2.0 or True, and ValueError outside of the range.
 
     >>> whole("thin", 3, 1)
     3
     """
     legal = f"at least {least}" if most is None else f"from {least} to {most}"
     try:
-        found = operator.index(value)
+        found = operator.index(None if isinstance(value, bool) else value)
     except TypeError:
         raise TypeError(f"{name} is {value!r}; it must be a whole number, {legal}") from None
     if found < least or (most is not None and found > most):

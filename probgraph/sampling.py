@@ -414,11 +414,11 @@ def _starts(
 ) -> np.ndarray:
     layout = compiled.layout
     if initvals is None or isinstance(initvals, Mapping):
-        centre = layout.vector(model.initial_point(initvals))
+        centre = layout.vector(model.initial_point(initvals, "initvals"))
     else:
         if len(initvals) != chains:
             raise ValueError(f"initvals is a list of {len(initvals)} for {chains} chains")
-        centre = np.stack([layout.vector(model.initial_point(given)) for given in initvals])
+        centre = np.stack([layout.vector(model.initial_point(given, "initvals")) for given in initvals])
     radius, tries = (0.0, 1) if init.startswith(("adapt", "map")) else (1.0, max(retries, 1))
     if init == "map":
         centre = np.atleast_2d(centre)

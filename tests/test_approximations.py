@@ -90,6 +90,8 @@ def test_bad_input_and_what_has_no_mode():
             pm.fit(5, progressbar=False).sample(0)
         with pytest.raises(ValueError, match="the search for the mode not converged in"):
             pm.fit_laplace(max_iterations=0)
+        with pytest.raises(ValueError, match="curvature: not an option of method 'L-BFGS'; its options are"):
+            pm.fit_laplace(curvature=abs)
     with pm.Model():
         pm.Flat("a")
         pm.Normal("x")

@@ -80,10 +80,14 @@ def test_errors():
             ValueError, match=r"(?s)not finite at the start.*sigma=-2\); sigma must be positive"
         ):
             pg.find_MAP()
-        with pytest.raises(KeyError, match="initial value for 'q'"):
+        with pytest.raises(
+            KeyError, match="find_MAP: start names 'q', which is no free variable; those are s, s_log__"
+        ):
             pg.find_MAP({"q": 1.0})
         with pytest.raises(ValueError, match="speed: not an option of method 'adam'; its options are"):
             pg.find_MAP({"s": 4.0}, method="adam", speed=3)
+        with pytest.raises(ValueError, match="curvature: not an option of method 'newton'; its options are"):
+            pg.find_MAP({"s": 4.0}, method="newton", curvature=abs)
         with pytest.raises(ValueError, match="method is 'sgd'; it must be one of .*'newton', 'trust-newton'"):
             pg.find_MAP({"s": 4.0}, method="sgd")
     with pytest.raises(TypeError, match="No model on context stack"):

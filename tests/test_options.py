@@ -15,6 +15,7 @@ SAMPLE = [
     ("draws", -1, "it must be at least 0"),
     ("draws", 1.5, WHOLE + "0"),
     ("draws", "many", WHOLE + "0"),
+    ("draws", True, WHOLE + "0"),
     ("tune", -1, "it must be at least 0"),
     ("tune", 2.5, WHOLE + "0"),
     ("chains", 0, "it must be at least 1"),
@@ -45,6 +46,7 @@ SAMPLE = [
     ("initvals", 3, "it must be a dict of values by variable name"),
     ("idata_kwargs", 3, "it must be a dict of options, which are log_likelihood"),
     ("random_seed", "a", "it must be an int >= 0"),
+    ("random_seed", [], "random_seed is []; it must be an int >= 0"),
     ("step", "nutz", "it must be one of 'nuts', 'walnuts'"),
     ("callback", 1, "it must be a function of"),
     ("executor", 1, "it must be a concurrent.futures.Executor"),
@@ -316,7 +318,7 @@ def test_names_that_are_not_there(model):
         ),
         (
             KeyError,
-            "initial value for 'nope', which is no free variable; those are x",
+            "initvals names 'nope', which is no free variable; those are x",
             {"initvals": {"nope": 1}},
         ),
         (

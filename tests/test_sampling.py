@@ -179,7 +179,9 @@ def test_starts():
             assert (near["s"] < 0.1).all()
         with pytest.raises(ValueError, match="initvals is a list of 1 for 2 chains"):
             pg.sample(initvals=[{}], **fixed)
-        with pytest.raises(KeyError, match="initial value for 'q'"):
+        with pytest.raises(
+            KeyError, match="initvals names 'q', which is no free variable; those are s, s_log__, x"
+        ):
             pg.sample(initvals={"q": 1}, **fixed)
         with pytest.raises(ValueError, match=r"the initial value of s is -1; .*Give initval= or initvals="):
             pg.sample(initvals={"s": -1}, **fixed)

@@ -486,18 +486,23 @@ class Model:
         numbers = [float(v) if round_vals is None else round(float(v), round_vals) for v in values]
         return dict(zip(terms, numbers, strict=True))
 
-    def initial_point(self, given: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
+    def initial_point(
+        self, given: Mapping[str, Any] | None = None, argument: str = "initial_point"
+    ) -> dict[str, np.ndarray]:
         """Where a search may begin: a value for each value variable, by its name.
 
-        `given` has values for some variables, by their names or those of their value variables.
+        `given` has values for some variables, by their names or those of their value variables; `argument` is what its
+        user knows it by.
         Raises ValueError naming a variable whose starting value is outside its support, KeyError for a name that
         is no free variable's.
         """
         if not self.marginals:
-            return starting_point(self.free, given)
+            return starting_point(self.free, given, argument)
         # What was summed out may be a parameter of others: it has a value here too.
         order = {name: k for k, name in enumerate(self.named_vars)}
-        point = starting_point(sorted((*self.free, *self.marginals), key=lambda f: order[f.name]), given)
+        point = starting_point(
+            sorted((*self.free, *self.marginals), key=lambda f: order[f.name]), given, argument
+        )
         return {f.value.name or "": point[f.value.name or ""] for f in self.free}
 
     def __repr__(self) -> str:

@@ -15,12 +15,13 @@ from probgraph.model.variables import FreeVariable
 
 
 def starting_point(
-    free: Sequence[FreeVariable], given: Mapping[str, Any] | None = None
+    free: Sequence[FreeVariable], given: Mapping[str, Any] | None = None, argument: str = "initial_point"
 ) -> dict[str, np.ndarray]:
     """A value for each value variable, by its name.
 
     `given` has values for some: in a variable's own space under its name, or over R under that of its value
-    variable; it goes before a variable's `initval`, and that before the distribution's point.
+    variable; it goes before a variable's `initval`, and that before the distribution's point. `argument` is what errors
+    call it.
     """
     given = dict(given or {})
     point: dict[str, np.ndarray] = {}
@@ -46,7 +47,7 @@ def starting_point(
         known[f.variable], point[value_name] = x, np.array(y)
     for name in given:
         legal = ", ".join(n for f in free for n in dict.fromkeys((f.name, f.value.name)) if n)
-        raise KeyError(f"initial value for {name!r}, which is no free variable; those are {legal or 'none'}")
+        raise KeyError(f"{argument} names {name!r}, which is no free variable; those are {legal or 'none'}")
     return point
 
 

@@ -5,8 +5,8 @@ Knows objectives only: anything that returns its value and its gradient. A step 
 twins in C, are the loops that go; minimize.py is the door.
 """
 
-from probgraph.optimize.minimize import METHODS, SECOND_ORDER, minimize
+from probgraph.optimize.minimize import METHODS, SECOND_ORDER, minimize, refuse_unknown
 from probgraph.optimize.objective import Objective
 from probgraph.optimize.result import OptimizeResult
 
-__all__ = ["METHODS", "SECOND_ORDER", "Objective", "OptimizeResult", "minimize"]
+__all__ = ["METHODS", "SECOND_ORDER", "Objective", "OptimizeResult", "minimize", "refuse_unknown"]

@@ -57,8 +57,7 @@ def minimize(
         >>> minimize(lambda x: (x @ x, 2 * x), np.ones(2)).x
         array([0., 0.])
     """
-    if method not in METHODS:
-        raise ValueError(f"method is {method!r}; it must be one of {', '.join(map(repr, METHODS))}")
+    refuse_unknown(method, options)
     if (curvature is None) == (method in SECOND_ORDER):
         wants = "(x, vector)" if method == "trust-newton" else "(x)"
         asked = f"needs curvature{wants}" if method in SECOND_ORDER else "knows no curvature"
@@ -68,19 +67,32 @@ def minimize(
     rules = RULES.get(method)
     if batches:
         _refuse_with_batches(method, options)
-    of_rule = set() if rules is None else set(rules[1])
-    search = _SEARCHES.get(method, descend)
-    of_all = _options(search)
-    if unknown := sorted(set(options) - of_all - of_rule):
-        legal = ", ".join(sorted(of_all | of_rule))
-        raise ValueError(f"{', '.join(unknown)}: not an option of method {method!r}; its options are {legal}")
     _check(options)
-    rest = {name: value for name, value in options.items() if name in of_all}
+    search, of_rule = _SEARCHES.get(method, descend), _of_rule(method)
+    rest = {name: value for name, value in options.items() if name not in of_rule}
     if rules is None:
         functions = [objective] if curvature is None else [objective, curvature]
         return search(*functions, start, **rest)
     own = {name: value for name, value in options.items() if name in of_rule}
     return descend(StepRule.of(method, own), objective, start, batches=batches, **rest)
+
+
+def refuse_unknown(method: str, options: Mapping[str, Any]) -> None:
+    """ValueError for what is none of the `METHODS`, or no option of it, with what is.
+
+    Whoever has the objective of a graph gives its curvature and batches, and asks this of what users gave.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method is {method!r}; it must be one of {', '.join(map(repr, METHODS))}")
+    legal = _options(_SEARCHES.get(method, descend)) - {"batches"} | _of_rule(method)
+    if unknown := sorted(set(options) - legal):
+        raise ValueError(
+            f"{', '.join(unknown)}: not an option of method {method!r}; its options are {', '.join(sorted(legal))}"
+        )
+
+
+def _of_rule(method: str) -> set[str]:
+    return set(RULES[method][1]) if method in RULES else set()
 
 
 def _refuse_with_batches(method: str, options: Mapping[str, Any]) -> None:

@@ -39,6 +39,8 @@ def generator(random_seed: Seed | np.random.Generator) -> np.random.Generator:
 
 def _made(make: Callable[[Any], Any], random_seed: Any) -> Any:
     try:
+        if not isinstance(random_seed, int) and np.size(random_seed) == 0:
+            raise ValueError("there is nothing in it")  # NumPy's seed of nothing is a fixed one
         return make(random_seed)
     except (TypeError, ValueError) as error:
         what = "an int >= 0, a sequence of them, a SeedSequence, a Generator or None"

@@ -300,7 +300,11 @@ class TestInitialPoint:
             ({"s": 0.0}, ValueError, "the initial value of s is 0"),
             ({"x": [1, np.nan]}, ValueError, "the initial value of x is nan at index 1"),
             ({"x": [1, 2, 3]}, ValueError, r"the initial value of x has shape \(3,\), the variable \(2,\)"),
-            ({"q": 1}, KeyError, "initial value for 'q', which is no free variable; those are s, s_log__, x"),
+            (
+                {"q": 1},
+                KeyError,
+                "initial_point names 'q', which is no free variable; those are s, s_log__, x",
+            ),
         ],
     )
     def test_errors(self, given, error, text):

@@ -179,6 +179,19 @@ def test_an_interrupt_keeps_the_best_point(monkeypatch):
             ValueError,
             "learning_rate: not an option of method 'BFGS'",
         ),
+        *(
+            (
+                lambda method=method: pm.minimize(x**2, start={"x": 1.0}, method=method, curvature=abs),
+                ValueError,
+                f"curvature: not an option of method '{method}'; its options are .*max_iterations, .*tolerance",
+            )
+            for method in ("L-BFGS", "newton", "adam")
+        ),
+        (
+            lambda: pm.minimize(x**2, start={"x": 1.0}, method="adam", batches=[1]),
+            ValueError,
+            "batches: not an option of method 'adam'; its options are clip_norm, learning_rate",
+        ),
         (
             lambda: pm.minimize(x**2, start={"x": 1.0}, bounds={"x": 3}),
             ValueError,
