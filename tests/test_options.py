@@ -46,7 +46,7 @@ SAMPLE = [
     ("initvals", 3, "it must be a dict of values by variable name"),
     ("idata_kwargs", 3, "it must be a dict of options, which are log_likelihood"),
     ("random_seed", "a", "it must be an int >= 0"),
-    ("random_seed", [], "random_seed is []; it must be an int >= 0"),
+    ("random_seed", [], "it must be an int >= 0"),
     ("step", "nutz", "it must be one of 'nuts', 'walnuts'"),
     ("callback", 1, "it must be a function of"),
     ("executor", 1, "it must be a concurrent.futures.Executor"),
