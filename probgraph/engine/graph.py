@@ -12,7 +12,7 @@ import contextlib
 import gc
 import operator
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -216,9 +216,14 @@ def _users_line() -> tuple[str, int]:
 # ---------------------------------------------------------------------------------------------- walking
 
 
+def _to_look_up(variables: Iterable[Variable]) -> Container[Variable]:
+    """As they are, if one can ask at once whether one is among them: many small walks may share large ones."""
+    return variables if isinstance(variables, Set | Mapping) else set(variables)
+
+
 def toposort(outputs: Iterable[Variable], stop: Iterable[Variable] = ()) -> list[Apply]:
     """All applications that `outputs` need, each after what it reads. Nothing behind `stop` is visited."""
-    stop = set(stop)
+    stop = _to_look_up(stop)
     order: list[Apply] = []
     done: set[Apply] = set()
     stack: list[tuple[Apply, bool]] = [
@@ -241,7 +246,7 @@ def toposort(outputs: Iterable[Variable], stop: Iterable[Variable] = ()) -> list
 
 def ancestors(outputs: Iterable[Variable], stop: Iterable[Variable] = ()) -> Iterator[Variable]:
     """Every variable that `outputs` depend on, themselves included; nothing behind `stop`."""
-    stop = set(stop)
+    stop = _to_look_up(stop)
     seen: set[Variable] = set()
     stack = list(outputs)[::-1]
     while stack:
@@ -296,21 +301,22 @@ def rebuild(
     is changed.
     """
     interner = interner or Interner()
-    new: dict[Variable, Variable] = dict(replace or {})
-    for node in toposort(outputs, stop=new):
-        inputs = [_moved(v, new, interner) for v in node.inputs]
-        twin = interner.apply(node, inputs)
+    given: Mapping[Variable, Variable] = replace or {}
+    new: dict[Variable, Variable] = {}
+
+    def moved(v: Variable) -> Variable:
+        found = given.get(v)
+        if found is None:
+            found = new.get(v)
+        if found is not None:
+            return found
+        return interner.constant(v) if isinstance(v, Constant) else v
+
+    for node in toposort(outputs, stop=given):
+        twin = interner.apply(node, [moved(v) for v in node.inputs])
         results = (each(twin) if each is not None else None) or twin.outputs
-        for old, result in zip(node.outputs, results, strict=True):
-            new.setdefault(old, result)
-    return [_moved(v, new, interner) for v in outputs]
-
-
-def _moved(v: Variable, new: dict[Variable, Variable], interner: Interner) -> Variable:
-    found = new.get(v)
-    if found is not None:
-        return found
-    return interner.constant(v) if isinstance(v, Constant) else v
+        new.update(zip(node.outputs, results, strict=True))
+    return [moved(v) for v in outputs]
 
 
 Replacements = Mapping[Variable, Variable] | Iterable[tuple[Variable, Variable]] | None
