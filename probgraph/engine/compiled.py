@@ -17,6 +17,7 @@ from probgraph.engine.externals import address
 from probgraph.engine.graph import FunctionGraph, Variable, garbage_kept, graph_inputs, rebuild
 from probgraph.engine.loops import External, Literal, Load, Program
 from probgraph.engine.lower import lower
+from probgraph.engine.merged import merged
 from probgraph.engine.needed import only_needed
 from probgraph.engine.render_c import RUN, Part, Renderer, density_entry, rows_entry
 from probgraph.engine.rewrite import run_passes
@@ -260,7 +261,7 @@ def _closed(
     shared = [v for v in graph_inputs(outputs, stop=roots) if isinstance(v, SharedVariable)]
     fixed = [Variable(TensorType(v.dtype, v.container.value.shape), v.name) for v in shared]
     new = rebuild(outputs, dict(zip(shared, fixed, strict=True)))
-    new = run_passes(computed_ahead(only_needed(run_passes(new, FAST_RUN))), DECOMPOSE)
+    new = run_passes(computed_ahead(only_needed(merged(run_passes(new, FAST_RUN)))), DECOMPOSE)
     return FunctionGraph([*roots, *fixed], new), shared
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from probgraph.engine.ahead import computed_ahead
 from probgraph.engine.compiled import CompiledGraph
 from probgraph.engine.graph import FunctionGraph, Variable
+from probgraph.engine.merged import merged
 from probgraph.engine.needed import only_needed
 from probgraph.engine.rewrite import Pass, run_passes
 from probgraph.engine.run_graph import numpy_function
@@ -52,7 +53,7 @@ def rewritten(graph: FunctionGraph, passes: Sequence[Pass]) -> tuple[FunctionGra
         fired: list[tuple[str, str, int]] = []
         outputs = run_passes(outputs, [each], fired)
         stages.append(Stage(f"after {each.name}", outputs, [f"{rule}  ({n}x)" for _, rule, n in fired]))
-    needed = only_needed(outputs) if passes else outputs
+    needed = only_needed(merged(outputs)) if passes else outputs
     if any(a is not b for a, b in zip(outputs, needed, strict=True)):
         outputs = needed
         stages.append(Stage("after leaving out what nobody asks of loops", outputs, []))

@@ -3,6 +3,9 @@
 It hands back, from step to step, what flows into each state, adds up what flows into the fixed inputs, and
 collects what flows into the sequences. Nothing about it is special: second derivatives come by differentiating
 it like any other scan.
+
+What a step computes on its way and the way back needs again is handed out by the loop too, where that costs little: by
+one that is the same else, and that takes its place (see `merged`).
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from probgraph.engine.graph import FunctionGraph, Variable, ancestors, rebuild
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops.index import inc_subtensor
+from probgraph.engine.ops.reduce import LogSumExp, Softmax
 from probgraph.engine.ops.shape import expand_dims, join, length, specify_shape, stack
 from probgraph.engine.rewrite import uniform
 from probgraph.engine.types import COMPLEX, FLOATS, TensorType
@@ -102,7 +106,8 @@ class Backward:
         op = self.op
         if not self.derivative:
             return [None] * (1 + len(self.sequences) + len(self.pasts) + len(self.fixed))
-        saved = {v: Variable(v.type, v.name) for v in op.results if v.owner is not None}
+        kept = self._kept()
+        saved = {v: Variable(v.type, v.name) for v in (*op.results, *kept) if v.owner is not None}
         entering = {i: Variable(op.results[i].type) for i in self.outside}
         found = self._in_saved(list(self.derivative.values()), saved, entering)
         flowing = {
@@ -112,7 +117,7 @@ class Backward:
         states = self._states(flowing, sums)
         collected = [v for v in op.graph.inputs[: op.sequences] if v in flowing]
         outputs = [*(new for _, new, _ in states), *(flowing[v] for v in collected)]
-        results = self._run(outputs, states, self._backwards(saved, entering)) if outputs else []
+        results = self._run(outputs, states, self._backwards(saved, entering, kept)) if outputs else []
         final = {v: _last(r) for (v, _, _), r in zip(states, results, strict=False)}
         rows = dict(zip(collected, results[len(states) :], strict=True))
         return [
@@ -126,6 +131,23 @@ class Backward:
                 self._to_fixed(v, final.get(sums.get(v)), f)
                 for v, f in zip(op.step_fixed, self.fixed, strict=True)
             ),
+        ]
+
+    def _kept(self) -> list[Variable]:
+        """The softmaxes of what a step forward takes the logarithms of sums of: but for a division it has them."""
+        if self.op.until:
+            return []
+        logarithms = {
+            (node.op.axis, *node.inputs)
+            for node in self.op.graph.toposort()
+            if isinstance(node.op, LogSumExp)
+        }
+        return [
+            v
+            for v in ancestors(self.derivative.values())
+            if v.owner is not None
+            and isinstance(v.owner.op, Softmax)
+            and (v.owner.op.axis, *v.owner.inputs) in logarithms
         ]
 
     def _states(
@@ -178,7 +200,7 @@ class Backward:
         return rebuild(gradients, replace)
 
     def _backwards(
-        self, saved: dict[Variable, Variable], entering: dict[int, Variable]
+        self, saved: dict[Variable, Variable], entering: dict[int, Variable], kept: Sequence[Variable]
     ) -> list[tuple[Variable, Variable]]:
         """Whatever a backward step may read, and the reversed sequence of it."""
         op = self.op
@@ -191,10 +213,20 @@ class Backward:
             for tap, v in zip(taps, op.step_taps[i], strict=True):
                 part = whole[taps[-1] - tap or None : -tap]
                 pairs.append((v, self._reversed(_typed_rows(part, v.type))))
-        place = {v: i for i, v in enumerate(op.results)}
-        pairs += [(mine, self._reversed(self.outputs[place[v]])) for v, mine in saved.items()]
+        rows = {**self._rows_of(kept), **dict(zip(op.results, self.outputs, strict=True))}
+        pairs += [(mine, self._reversed(rows[v])) for v, mine in saved.items()]
         pairs += [(v, self._reversed(_typed_rows(self.outside[i], v.type))) for i, v in entering.items()]
         return pairs
+
+    def _rows_of(self, kept: Sequence[Variable]) -> dict[Variable, Variable]:
+        """What else the steps forward compute, of all steps."""
+        if not kept:
+            return {}
+        op = self.op
+        graph = FunctionGraph(op.graph.inputs, [*op.results, *kept])
+        more = type(op)(graph, op.sequences, op.taps, False, op.truncate_gradient, op.name)
+        results = more(self.count, *self.sequences, *self.pasts, *self.fixed)
+        return dict(zip(kept, results[len(op.results) :], strict=True))
 
     def _reversed(self, rows: Variable) -> Variable:
         return rows[::-1][: self.steps] if self.partly else rows[::-1]
