@@ -17,6 +17,7 @@ import numpy as np
 
 from probgraph.progress import counted
 from probgraph.samplers.effective import effective_sizes
+from probgraph.samplers.interruption import warn_and_keep
 from probgraph.samplers.trace import Trace
 
 #: A run is called good where R-hat is at most this,
@@ -72,7 +73,9 @@ class Diagnosis:
         """One warning with the whole block; none where there is nothing to say."""
         if self.problems:
             begin = "" if len(self.problems) == 1 else "Of these draws there is to say:\n"
-            warnings.warn(begin + self.text, stacklevel=stacklevel + 1)
+            # Of a run that was interrupted there is no second one: nothing may cost its draws.
+            warn = warn_and_keep if "interrupted" in self.problems else warnings.warn
+            warn(begin + self.text, stacklevel=stacklevel + 1)
 
 
 def diagnose(

@@ -176,7 +176,8 @@ def sample(
     constant_data. Its attrs hold the settings, and the seconds taken: `build_time` (graphs), `compile_time`,
     `tuning_time`, `sampling_time`; and how well it went, over R^n: `divergences`, `reached_max_treedepth`, `min_ebfmi`,
     `max_rhat`, `min_ess_bulk`, `min_ess_tail` (with the name of the worst variable as `max_rhat_variable` ...), and
-    `problems`, the names of what one warning told of. Ctrl-C and SIGTERM return the draws so far, with `interrupted` in the attrs.
+    `problems`, the names of what one warning told of. Ctrl-C, SIGTERM and an exception of an operation or callback of
+    yours return the draws so far, with `interrupted` in the attrs.
 
     Raises
     ------

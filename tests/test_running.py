@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import probgraph as pg
+import probgraph.engine.tensor as T
+from probgraph.engine.user_ops import Op
 from probgraph.samplers.effective import effective_sizes
 from probgraph.samplers.store import Store
 
@@ -94,6 +96,80 @@ def test_a_full_disk_ends_the_storing_only(tmp_path, monkeypatch):
     monkeypatch.setattr(Store, "append", full)
     with pytest.warns(UserWarning, match="cannot be written to any more: .*No space left on device"):
         same(plain, pg.sample(300, store=tmp_path / "run", **settings))
+
+
+@pytest.mark.filterwarnings("error", "ignore:There w")
+def test_warnings_that_are_errors_do_not_cost_the_draws(tmp_path, monkeypatch, capsys):
+    settings = {"tune": 30, "chains": 2, "cores": 2, "model": model(), **QUIET}
+
+    def tired(trace, draw):
+        if not draw.tuning and draw.draw_idx == 20:
+            raise RuntimeError("I am tired")
+
+    result = pg.sample(3_000_000, callback=tired, **settings)
+    assert result.posterior.attrs["interrupted"] == 1 and 20 < result.posterior.sizes["draw"] < 3_000_000
+    said = capsys.readouterr().err
+    assert "The callback failed, and sampling ended: RuntimeError('I am tired')" in said
+    assert "Sampling was interrupted" in said
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Store, "append", full)
+    assert pg.sample(50, store=tmp_path / "run", **settings).posterior.sizes["draw"] == 50
+    assert "cannot be written to any more" in capsys.readouterr().err
+
+
+class Tiring(Op):
+    """x, so many times; then an exception."""
+
+    itypes, otypes = [T.dscalar], [T.dscalar]
+
+    def __init__(self, calls):
+        self.left = calls
+
+    def perform(self, node, inputs, output_storage):
+        self.left -= 1
+        if self.left < 0:
+            raise RuntimeError("I am tired")
+        output_storage[0][0] = np.array(inputs[0])
+
+    def grad(self, inputs, output_gradients):
+        return output_gradients
+
+
+def tiring(calls):
+    with pg.Model() as model:
+        pg.Normal("y", Tiring(calls)(pg.Normal("x")), 1.0, observed=0.5)
+    return model
+
+
+@pytest.mark.filterwarnings(
+    "ignore:There w",
+    "ignore:R-hat",
+    "ignore:Of these draws",
+    "ignore:The model runs in NumPy",
+    "ignore:Sampling was",
+)
+@pytest.mark.parametrize("cores", [1, 2])
+def test_an_exception_in_the_density_does_not_cost_the_draws(cores, tmp_path):
+    settings = {"tune": 50, "chains": 2, "cores": cores, **QUIET}
+    with pytest.warns(UserWarning, match=r"Chain \d failed after .* draws, and sampling ended: .*I am tired"):
+        result = pg.sample(100_000, model=tiring(3_000), store=tmp_path / "run", **settings)
+    attrs, count = result.posterior.attrs, result.posterior.sizes["draw"]
+    assert attrs["interrupted"] == 1 and "interrupted" in attrs["problems"] and 0 < count < 3_000
+    whole = pg.sample(count, model=tiring(10**9), **settings)
+    for chain in result.posterior.chain.values:
+        np.testing.assert_array_equal(
+            result.posterior["x"].sel(chain=chain), whole.posterior["x"].sel(chain=chain)
+        )
+    assert Store.open(tmp_path / "run").chain(int(result.posterior.chain[0]))[2].done > 0
+
+
+@pytest.mark.filterwarnings("ignore:The model runs in NumPy")
+def test_an_exception_before_the_first_draw_comes_out():
+    with pytest.raises(RuntimeError, match="I am tired"):
+        pg.sample(100, tune=50, chains=2, model=tiring(40), **QUIET)
 
 
 def test_stores_are_not_mixed_up(tmp_path):

@@ -13,7 +13,6 @@ import ctypes
 import os
 import threading
 import time
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,7 +22,7 @@ from probgraph.progress import ChainStatus, Progress
 from probgraph.samplers.compiled_nuts import CompiledNuts, compile_kernel
 from probgraph.samplers.density import LogDensity
 from probgraph.samplers.forecast import evaluations_of_draw, forecast, seconds_of
-from probgraph.samplers.interruption import putting_together, terminated_as_interrupted
+from probgraph.samplers.interruption import putting_together, terminated_as_interrupted, warn_and_keep
 from probgraph.samplers.metric import identity
 from probgraph.samplers.moves import Moves
 from probgraph.samplers.nuts import AT_ONCE, FINISH, STATISTICS, Nuts, Path
@@ -88,7 +87,9 @@ def sample_chains(
     ``first_chain`` is the number of the first, where others run elsewhere. Without a C compiler the transitions run in Python, slowly, and a warning says so;
     the draws are the same to rounding.
 
-    Raises ValueError where a start has no finite log density, and whatever a Python density raised.
+    What a Python density raises ends the run as Ctrl-C does, with a warning; it is raised where there are no draws yet.
+
+    Raises ValueError where a start has no finite log density.
 
         trace = sample_chains(density, starts, draws=1000, tune=1000, random_seed=1)
         trace.draws.mean(axis=(0, 1))
@@ -139,13 +140,12 @@ def sample_chains(
     with terminated_as_interrupted():
         interrupted = _run(chains, cores, stop, progress, watch)
     with putting_together():
+        failed = _failed(chains, first_chain)
+        interrupted = interrupted or failed
         if interrupted or watch.reason is not None:
             watch.keep(chains)
         if progress is not None:
             progress.close([chain.status() for chain in chains])
-        for chain in chains:
-            if chain.error is not None:
-                raise chain.error
         return _collect(
             chains, whole, first_chain, interrupted, watch, discard_tuned, time.perf_counter() - began
         )
@@ -296,7 +296,7 @@ def _run(
             except Exception as error:  # of a callback: the chains' own are kept with them
                 interrupted = True
                 stop.value = FINISH
-                warnings.warn(f"The callback failed, and sampling ended: {error!r}", stacklevel=4)
+                warn_and_keep(f"The callback failed, and sampling ended: {error!r}", stacklevel=4)
                 _wait(begun(), chains, progress)
         except KeyboardInterrupt:
             interrupted = True
@@ -310,6 +310,19 @@ def _run(
         stop.value = AT_ONCE
         raise
     return interrupted
+
+
+def _failed(chains: list[_Chain], first: int) -> bool:
+    """Whether some chain failed, of which a warning tells; where no chain has a draw, the exception itself is raised."""
+    errors = [(number, chain.error) for number, chain in enumerate(chains, first) if chain.error is not None]
+    for number, error in errors:
+        if not isinstance(error, Exception) or not any(chain.drawn for chain in chains):
+            raise error
+        had = chains[number - first].drawn
+        warn_and_keep(
+            f"Chain {number} failed after {had:,} draws, and sampling ended: {error!r}", stacklevel=4
+        )
+    return bool(errors)
 
 
 def _wait(

@@ -93,7 +93,7 @@ class LogDensity:
         """A density from ``function(q) -> (logp, grad)``, q and grad of shape (dim,).
 
         Correct for any function, and slow (microseconds a call, one chain at a time). An exception raised by
-        the function ends the sampling and comes out of it.
+        the function ends the sampling with the draws so far, and comes out where there are none.
 
             >>> normal = LogDensity.from_python(lambda q: (-0.5 * q @ q, -q), dim=2)
             >>> normal(np.zeros(2))

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM must not cost draws: while chains run both end them, and what is there then is put together in peace."""
+"""What goes wrong must not cost draws: Ctrl-C and SIGTERM end chains, and what is there then is put together in peace."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -41,6 +42,14 @@ def putting_together() -> Iterator[None]:
 
     with _handling(answer, signal.SIGINT, signal.SIGTERM):
         yield
+
+
+def warn_and_keep(message: str, stacklevel: int) -> None:
+    """A warning of a run that has draws: where warnings are made errors it is a line, since an error would cost them."""
+    try:
+        warnings.warn(message, stacklevel=stacklevel + 1)
+    except UserWarning:
+        print(message, file=sys.stderr)
 
 
 @contextlib.contextmanager

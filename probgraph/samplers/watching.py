@@ -7,7 +7,6 @@ one. Decisions depend on draws at fixed counts only, so that the same seed ends 
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from probgraph.samplers.effective import effective_sizes
+from probgraph.samplers.interruption import warn_and_keep
 from probgraph.samplers.store import Snapshot, Store
 
 CHECK_EVERY = 100
@@ -121,7 +121,7 @@ class Watch:
                     self.store.append(number, chain.draws, chain.statistics, snapshot)
         except OSError as error:
             path, self.store = self.store.path, None
-            warnings.warn(
+            warn_and_keep(
                 f"store={str(path)!r} cannot be written to any more: {error}. Sampling goes on in memory, and returns"
                 " all draws; what is stored already can be resumed from.",
                 stacklevel=6,
