@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,8 +24,11 @@ from probgraph.model.model import Model, the_model
 from probgraph.options import between_0_and_1, whether, whole
 from probgraph.posterior import Results, dims_of_results, idata_options, pointwise_rows
 from probgraph.predictive import sample_prior_predictive
-from probgraph.samplers import Path, RandomWalks, Trajectories, seed_sequence, tempered
+from probgraph.progress import counted
+from probgraph.samplers import Path, RandomWalks, Trajectories, putting_together, seed_sequence, tempered
+from probgraph.samplers.interruption import terminated_as_interrupted, warn_and_keep
 from probgraph.samplers.particle_moves import ParticleMoves
+from probgraph.samplers.tempered import Tempered
 
 KERNELS = ("mh", "hmc", "nuts")
 
@@ -70,7 +75,9 @@ def sample_smc(
     Returns
     -------
     ArviZ's object with the groups posterior, sample_stats and observed_data. In sample_stats `log_marginal_likelihood`
-    is the log evidence as each chain estimated it (its densities count with their constants), and `stages` their number.
+    is the log evidence as each chain estimated it (its densities count with their constants), `stages` their number, and
+    `beta` the temperature that the draws are at: 1. Ctrl-C and SIGTERM return the chains that are finished, with `interrupted`
+    in the attrs; where there are none, one chain as far as it came, which is of the posterior tempered by `beta` below 1.
 
     Raises
     ------
@@ -103,31 +110,67 @@ def sample_smc(
     results = Results(model, layout, var_names)
     moves = _moves(model, layout, kernel)
     streams = seed_sequence(random_seed).spawn(chains)
-    runs = []
-    for stream in streams:
-        random = np.random.default_rng(stream)
-        start = _prior_particles(model, layout, draws, random)
-        runs.append(
-            tempered(
-                moves(random),
-                start,
-                random,
-                threshold=threshold,
-                correlation_threshold=correlation_threshold,
+    runs: list[Tempered] = []
+    with terminated_as_interrupted(), contextlib.suppress(KeyboardInterrupt):
+        for stream in streams:
+            random = np.random.default_rng(stream)
+            start = _prior_particles(model, layout, draws, random)
+            runs.append(
+                tempered(
+                    moves(random),
+                    start,
+                    random,
+                    threshold=threshold,
+                    correlation_threshold=correlation_threshold,
+                )
             )
+            if not runs[-1].complete:
+                break
+    with putting_together():
+        interrupted = len(runs) < chains or not runs[-1].complete
+        if interrupted:
+            runs = _of_an_interrupted_run(runs)
+        groups = results.arrays(np.stack([run.particles for run in runs]))
+        if not return_inferencedata:
+            return groups["posterior"]
+        groups["sample_stats"] = {
+            "log_marginal_likelihood": np.array([[run.log_marginal_likelihood] * draws for run in runs]),
+            "stages": np.array([[len(run.betas)] * draws for run in runs]),
+            "beta": np.array([[run.betas[-1]] * draws for run in runs]),
+        }
+        groups["observed_data"] = {o.name: o.present_array() for o in model.observed}
+        groups["constant_data"] = {d.name or "": d.get_value() for d in model.data_vars}
+        coords = {**model.coords, **(options.get("coords") or {})}
+        dims = {**dims_of_results(model), **(options.get("dims") or {})}
+        return build(
+            groups,
+            dims,
+            coords,
+            {"sampler": "SMC", "kernel": kernel, "threshold": threshold, "interrupted": interrupted},
         )
-    groups = results.arrays(np.stack([run.particles for run in runs]))
-    if not return_inferencedata:
-        return groups["posterior"]
-    groups["sample_stats"] = {
-        "log_marginal_likelihood": np.array([[run.log_marginal_likelihood] * draws for run in runs]),
-        "stages": np.array([[len(run.betas)] * draws for run in runs]),
-    }
-    groups["observed_data"] = {o.name: o.present_array() for o in model.observed}
-    groups["constant_data"] = {d.name or "": d.get_value() for d in model.data_vars}
-    coords = {**model.coords, **(options.get("coords") or {})}
-    dims = {**dims_of_results(model), **(options.get("dims") or {})}
-    return build(groups, dims, coords, {"sampler": "SMC", "kernel": kernel, "threshold": threshold})
+
+
+def _of_an_interrupted_run(runs: list[Tempered]) -> list[Tempered]:
+    """The chains that are of the posterior; where there are none, the first as far as it came. A warning says which.
+
+    Raises KeyboardInterrupt where none came anywhere.
+    """
+    if not runs:
+        raise KeyboardInterrupt("sample_smc was interrupted before the first stage was finished")
+    if whole := [run for run in runs if run.complete]:
+        warn_and_keep(
+            f"sample_smc was interrupted; what is returned is {counted(len(whole), 'chain')}, finished before.",
+            stacklevel=3,
+        )
+        return whole
+    (run,) = runs
+    warn_and_keep(
+        f"sample_smc was interrupted at temperature {run.betas[-1]:.3g} of 1: these are NOT draws of the posterior, but of"
+        " the prior times the likelihood to that power, which are wider. beta in sample_stats says so, and"
+        " log_marginal_likelihood is nan.",
+        stacklevel=3,
+    )
+    return [replace(run, log_marginal_likelihood=np.nan)]
 
 
 def _moves(model: Model, layout: Layout, kernel: str) -> Callable[[np.random.Generator], ParticleMoves]:

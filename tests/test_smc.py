@@ -1,5 +1,7 @@
 """Sequential Monte Carlo on posteriors and evidences that are known."""
 
+import signal
+
 import numpy as np
 import pytest
 import scipy.stats as st
@@ -177,3 +179,72 @@ def test_nothing_to_begin_with():
         pg.Normal("y", pg.Flat("x"), 1, observed=0.0)
         with pytest.raises(NotImplementedError):
             pg.sample_smc(100, chains=1)
+
+
+@pytest.fixture
+def interrupted_after(monkeypatch):
+    """SIGTERM, which is as Ctrl-C, in the middle of that many-th move, when half of the particles have been moved."""
+
+    def after(count):
+        left = [count]
+        move = RandomWalks.move
+
+        def interrupting(self, q, likelihood):
+            left[0] -= 1
+            if left[0] == 0:
+                q[: len(q) // 2] = np.nan
+                signal.raise_signal(signal.SIGTERM)
+            return move(self, q, likelihood)
+
+        monkeypatch.setattr(RandomWalks, "move", interrupting)
+
+    return after
+
+
+def narrow():
+    """x ~ N(0, 1) seen once as 2 with an error of 0.05: some stages; at temperature b the precision is 1 + 400 b."""
+    with pg.Model() as model:
+        x = pg.Normal("x", 0, 1)
+        pg.Normal("y", x, 0.05, observed=2.0)
+    return model
+
+
+def test_an_interrupted_run_has_the_chains_that_were_finished(interrupted_after):
+    settings = {"draws": 1000, "random_seed": 3, "model": narrow()}
+    whole = pg.sample_smc(chains=3, **settings)
+    assert whole.posterior.attrs["interrupted"] == 0 and (whole.sample_stats["beta"] == 1).all()
+    counted = []
+    original = RandomWalks.move
+    RandomWalks.move = lambda self, *given: counted.append(1) or original(self, *given)
+    try:
+        pg.sample_smc(chains=2, **settings)
+    finally:
+        RandomWalks.move = original
+    interrupted_after(len(counted) + 3)
+    with pytest.warns(UserWarning, match="interrupted; what is returned is 2 chains, finished before"):
+        part = pg.sample_smc(chains=3, **settings)
+    assert part.posterior.attrs["interrupted"] == 1 and (part.sample_stats["beta"] == 1).all()
+    np.testing.assert_array_equal(part.posterior["x"].values, whole.posterior["x"].values[:2])
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_where_no_chain_was_finished_the_draws_are_of_the_temperature_reached_and_say_so(interrupted_after):
+    interrupted_after(25)
+    with pytest.warns(
+        UserWarning, match=r"interrupted at temperature 0\.\d+ of 1: these are NOT draws of the post"
+    ):
+        part = pg.sample_smc(4000, chains=2, random_seed=1, model=narrow())
+    stats = part.sample_stats
+    beta = float(stats["beta"][0, 0])
+    assert part.posterior.attrs["interrupted"] == 1 and 0 < beta < 1 and stats.sizes["chain"] == 1
+    assert np.isnan(stats["log_marginal_likelihood"]).all()
+    precision = 1 + 400 * beta
+    x = part.posterior["x"].values
+    assert x.mean() == pytest.approx(800 * beta / precision, abs=4 / np.sqrt(precision * 1000))
+    assert x.std() == pytest.approx(precision**-0.5, rel=0.1)
+
+
+def test_before_the_first_stage_there_is_nothing_to_return(interrupted_after):
+    interrupted_after(1)
+    with pytest.raises(KeyboardInterrupt, match="before the first stage was finished"):
+        pg.sample_smc(100, chains=2, random_seed=1, model=narrow())

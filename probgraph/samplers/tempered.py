@@ -18,7 +18,8 @@ from probgraph.samplers.particle_moves import ParticleMoves
 class Tempered:
     """Particles (n, dim) of the posterior, and by which temperatures they came there.
 
-    ``betas`` end with 1; ``acceptance_rate`` and ``moves`` are those of each stage.
+    ``betas`` end with 1, or lower where the run was interrupted: the particles are then of the prior times the likelihood to
+    that power. ``acceptance_rate`` and ``moves`` are those of each stage.
     """
 
     particles: np.ndarray
@@ -26,6 +27,10 @@ class Tempered:
     betas: tuple[float, ...]
     acceptance_rate: tuple[float, ...]
     moves: tuple[int, ...]
+
+    @property
+    def complete(self) -> bool:
+        return self.betas[-1] == 1.0
 
 
 def tempered(
@@ -42,7 +47,7 @@ def tempered(
     Each temperature is the highest that leaves an effective number of ``threshold`` * n of them. The particles are then
     drawn anew by weight, and moved, until no coordinate's correlation with where the stage began exceeds
     ``correlation_threshold`` or it falls no more, or ``max_moves`` times. Raises ValueError where no particle of the prior
-    has a finite likelihood.
+    has a finite likelihood. Ctrl-C returns the particles of the last stage that was finished, and comes out where none was.
     """
     q = np.array(particles, dtype=np.float64)
     likelihood = moves.likelihood(q)
@@ -50,31 +55,38 @@ def tempered(
         raise ValueError("no draw of the prior has a finite likelihood: there is nothing to begin with")
     beta, log_marginal = 0.0, 0.0
     betas, rates, counts = [], [], []
-    while beta < 1.0:
-        before, beta = beta, _next_beta(likelihood, beta, threshold)
-        log_weights = (beta - before) * likelihood
-        peak = log_weights.max()
-        weights = np.exp(log_weights - peak)
-        log_marginal += peak + np.log(weights.mean())
-        chosen = _systematic(weights / weights.sum(), random)
-        q, likelihood = q[chosen], likelihood[chosen]
-        moves.begin(q, likelihood, beta)
-        first, accepted, done = q.copy(), 0.0, 0
-        lowest, stalled = 1.0, 0
-        while done < max_moves:
-            accepted += moves.move(q, likelihood)
-            done += 1
-            if done % moves.look_after == 0:
-                correlation = _correlation(first, q)
-                # Between modes that are not crossed it never falls below some value.
-                stalled = stalled + 1 if correlation > lowest - 0.002 else 0
-                lowest = min(lowest, correlation)
-                if correlation < correlation_threshold or stalled == 3:
-                    break
-        betas.append(beta)
-        rates.append(accepted / done)
-        counts.append(done)
-    return Tempered(q, float(log_marginal), tuple(betas), tuple(rates), tuple(counts))
+    reached: Tempered | None = None
+    while reached is None or not reached.complete:
+        try:
+            before, beta = beta, _next_beta(likelihood, beta, threshold)
+            log_weights = (beta - before) * likelihood
+            peak = log_weights.max()
+            weights = np.exp(log_weights - peak)
+            log_marginal += peak + np.log(weights.mean())
+            chosen = _systematic(weights / weights.sum(), random)
+            q, likelihood = q[chosen], likelihood[chosen]
+            moves.begin(q, likelihood, beta)
+            first, accepted, done = q.copy(), 0.0, 0
+            lowest, stalled = 1.0, 0
+            while done < max_moves:
+                accepted += moves.move(q, likelihood)
+                done += 1
+                if done % moves.look_after == 0:
+                    correlation = _correlation(first, q)
+                    # Between modes that are not crossed it never falls below some value.
+                    stalled = stalled + 1 if correlation > lowest - 0.002 else 0
+                    lowest = min(lowest, correlation)
+                    if correlation < correlation_threshold or stalled == 3:
+                        break
+            betas.append(beta)
+            rates.append(accepted / done)
+            counts.append(done)
+            reached = Tempered(q.copy(), float(log_marginal), tuple(betas), tuple(rates), tuple(counts))
+        except KeyboardInterrupt:  # in the middle of a move the particles are neither here nor there
+            if reached is None:
+                raise
+            break
+    return reached
 
 
 def _next_beta(likelihood: np.ndarray, beta: float, threshold: float) -> float:
