@@ -42,7 +42,7 @@ from probgraph.engine.loops import (
 )
 
 #: the elements of the data that a block should about fill, and the bounds of its rows
-_BLOCK_ELEMENTS, _FEWEST, _MOST = 1 << 14, 8, 256
+_BLOCK_ELEMENTS, _FEWEST, _MOST = 1 << 15, 8, 256
 #: the same for a block that keeps an element of its own for each of the data's: those are read and written often
 _KEPT_ELEMENTS, _MOST_KEPT = 2048, 64
 

@@ -35,8 +35,10 @@ from probgraph.engine.loops import (
     names_read,
 )
 
-#: the elements of a matrix that is worth it at the most, of a block's part of it, and the bounds of a block's rows
-_LARGEST, _BLOCK_ELEMENTS, _FEWEST, _MOST = 1 << 20, 4096, 16, 64
+#: the elements of a matrix at the most that stays in the caches: for a larger one it is not worth it
+LARGEST = 1 << 20
+#: the elements of a block's part of a matrix, and the bounds of a block's rows
+_BLOCK_ELEMENTS, _FEWEST, _MOST = 4096, 16, 64
 
 
 @dataclass
@@ -133,7 +135,7 @@ class Columns:
         if not isinstance(loop.stop, Literal) or loop.start != loops.ZERO:
             return False
         size = self.program.constants[buffer].size
-        return size == loop.stop.value * inner.stop.value and size <= _LARGEST
+        return size == loop.stop.value * inner.stop.value and size <= LARGEST
 
     def lay(self, sweeps: Sequence[Sweep], rows: int, count: int) -> None:
         """Lays out the sweeps' matrices of `count` rows, so many rows a block; the last block has rows of zeros."""

@@ -146,6 +146,14 @@ class Local(Statement):
 
 
 @dataclass(slots=True)
+class Fetch(Statement):
+    """Says that an element will be read before long; it may lie behind the buffer's end. Changes nothing."""
+
+    buffer: str
+    index: Expr
+
+
+@dataclass(slots=True)
 class For(Statement):
     """variable = start, start + step, ... below stop.
 
@@ -447,6 +455,8 @@ def expressions(s: Statement) -> tuple[Expr, ...]:
             return (s.value,)
         case Store() | Accumulate():
             return (s.index, s.value)
+        case Fetch():
+            return (s.index,)
         case For():
             return (s.start, s.stop)
         case Break():

@@ -27,6 +27,7 @@ from probgraph.engine.loops import (
     Declare,
     Expr,
     External,
+    Fetch,
     For,
     Kernel,
     Let,
@@ -189,6 +190,8 @@ class Renderer:
                 case Local():
                     self.buffer_types[s.name] = s.dtype
                     text.append(f"{C_TYPES[s.dtype]} {s.name}[{s.size}] __attribute__((aligned(64)));")
+                case Fetch():  # into the second cache: the first is full of what is read now
+                    text.append(f"__builtin_prefetch(&{self.element(s.buffer, s.index)}, 0, 1);")
                 case For():
                     text.extend(self._for(s))
                 case Break():

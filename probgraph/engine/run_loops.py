@@ -18,6 +18,7 @@ from probgraph.engine.loops import (
     Convert,
     Declare,
     Expr,
+    Fetch,
     For,
     Let,
     Literal,
@@ -104,6 +105,8 @@ class _Machine:
                             self.execute(s.body)
                         except _Ended:
                             break
+                case Fetch():
+                    pass
                 case Break():
                     if self.value(s.condition):
                         raise _Ended

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from probgraph.engine import loops
 from probgraph.engine.blocks import can_be_vector, defined_in, in_blocks
 from probgraph.engine.columns import Columns
+from probgraph.engine.fetching import fetch_ahead
 from probgraph.engine.loops import (
     Accumulate,
     Assign,
@@ -41,6 +42,7 @@ def tidy(program: Program) -> Program:
     program.body = body
     body = in_blocks(body, Columns(program))
     only_passing(body, program)
+    fetch_ahead(body)
     body = taking_turns(body, {b.name: b.size for b in program.buffers})
     _mark_vectors(body)
     used = _read_buffers(body) | _written_buffers(body)
