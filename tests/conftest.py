@@ -25,6 +25,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
+@pytest.fixture
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Densities are made anew, for tests that change how they are made: that is no part of what they are known by."""
+    monkeypatch.setattr("probgraph.model.log_density.DensityGraphs._memory", lambda self: None)
+
+
 @pytest.fixture(scope="session")
 def posteriordb() -> Path:
     """The folder of reference posteriors: $POSTERIORDB, or `shared/posteriordb` beside the checkout."""

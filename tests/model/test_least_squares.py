@@ -120,7 +120,7 @@ def longest(model):
 
 
 @pytest.mark.parametrize("build", FORMS)
-def test_value_and_gradient_are_those_of_all_rows(build, monkeypatch):
+def test_value_and_gradient_are_those_of_all_rows(build, monkeypatch, forgetful):
     model = model_of(build)
     assert longest(model) < N
     few, all_rows = densities(model, monkeypatch)

@@ -377,7 +377,7 @@ def test_a_model_without_elements():
         log_density(model)
 
 
-def test_many_scalars_are_one_root_and_the_density_is_the_same(monkeypatch):
+def test_many_scalars_are_one_root_and_the_density_is_the_same(monkeypatch, forgetful):
     def chain():
         with pg.Model() as model:
             before = pg.Normal("first", 0, 1, shape=2)[0]
