@@ -14,6 +14,7 @@ from probgraph.engine.barriers import zero_grad
 from probgraph.engine.compiled import compile_rows
 from probgraph.engine.config import config
 from probgraph.engine.graph import toposort
+from probgraph.engine.merged import merged
 from probgraph.engine.op import Loop
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops.linalg import cholesky
@@ -418,7 +419,7 @@ def test_a_loop_in_the_density_runs_once_for_value_and_gradient():
         )
         pg.Potential("p", pg.math.logsumexp(states[-1]))
     graphs = module.density_graphs(model)
-    outputs = run_passes([graphs.logp, *graphs.gradients], FAST_RUN)
+    outputs = merged(run_passes([graphs.logp, *graphs.gradients], FAST_RUN))
     assert sum(isinstance(node.op, Loop) for node in toposort(outputs)) == 2  # forward and back
 
 
