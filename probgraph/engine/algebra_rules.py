@@ -42,7 +42,12 @@ def _quotient_is_ordinary(c: Constant, d: Constant, **others: Variable) -> bool:
 
 
 def _sum_is_exact(c: Constant, d: Constant, **others: Variable) -> bool:
-    """Whether c + d is what it says: then (c + d) + x rounds once, where c + (d + x) rounds twice."""
+    """Whether c + d is what it says: then (c + d) + x rounds once, where c + (d + x) rounds twice.
+
+    Of measured numbers it is not asked: the graph would be another for other data.
+    """
+    if c.measured or d.measured:
+        return False
     with np.errstate(all="ignore"):
         total = c.data + d.data
         part = total - c.data
@@ -50,7 +55,7 @@ def _sum_is_exact(c: Constant, d: Constant, **others: Variable) -> bool:
 
 
 def _difference_is_exact(c: Constant, d: Constant, **others: Variable) -> bool:
-    return _sum_is_exact(c, tensor_constant(-d.data))
+    return _sum_is_exact(c, tensor_constant(-d.data, measured=d.measured))
 
 
 def _power_of_two(c: Constant, x: Variable) -> bool:

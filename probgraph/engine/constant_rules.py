@@ -11,6 +11,7 @@ from probgraph.engine.ops.matrices import Composite
 from probgraph.engine.ops.reduce import LogSumExp, Softmax
 from probgraph.engine.ops.shape import Alloc, ARange, DimShuffle
 from probgraph.engine.rewrite import OpRule
+from probgraph.engine.types import FLOATS
 
 
 def _computed(node: Apply) -> list[Variable] | None:
@@ -38,8 +39,11 @@ def _computed(node: Apply) -> list[Variable] | None:
         return None
     values = values if len(node.outputs) > 1 else [values]
     written = all(v.literal is not None for v in node.inputs)
+    measured = any(v.measured or v.data.size > 1 for v in node.inputs)
     return [
-        tensor_constant(value, v.dtype, None, _literal(value) if written else None)
+        tensor_constant(
+            value, v.dtype, None, _literal(value) if written else None, measured and v.dtype in FLOATS
+        )
         for value, v in zip(values, node.outputs, strict=True)
     ]
 

@@ -91,17 +91,24 @@ class Variable:
 
 
 class Constant(Variable):
-    """A value known when the graph is built. `data` is read-only; `literal` is the Python number it came from."""
+    """A value known when the graph is built. `data` is read-only; `literal` is the Python number it came from.
 
-    __slots__ = ("_signature", "data", "literal")
+    A number that is `measured` was computed from arrays: programs read it, rather than have it in their text, so that the
+    same model of other data is the same program.
+    """
 
-    def __init__(self, type: Type, data: Any, name: str | None = None, literal: Any = None) -> None:
+    __slots__ = ("_signature", "data", "literal", "measured")
+
+    def __init__(
+        self, type: Type, data: Any, name: str | None = None, literal: Any = None, measured: bool = False
+    ) -> None:
         super().__init__(type, name)
         if isinstance(data, np.ndarray):
             data = data.view()
             data.flags.writeable = False
         self.data = data
         self.literal = literal
+        self.measured = measured
         self._signature: Any = None
 
     @property
@@ -117,17 +124,17 @@ class Constant(Variable):
         if self._signature is None:
             data = self.data
             content = data.tobytes() if isinstance(data, np.ndarray) and data.nbytes <= 4096 else id(data)
-            self._signature = (self.type, content, self.literal)
+            self._signature = (self.type, content, self.literal, self.measured)
         return self._signature
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Made anew: read-only again, and without a signature that may hold an address of this process.
         tag = getattr(self, "_tag", None)
         state = (None, {"_tag": tag}) if tag is not None else None
-        return Constant, (self.type, self.data, self.name, self.literal), state
+        return Constant, (self.type, self.data, self.name, self.literal, self.measured), state
 
     def clone(self, name: str | None = None) -> Constant:
-        return Constant(self.type, self.data, name or self.name, self.literal)
+        return Constant(self.type, self.data, name or self.name, self.literal, self.measured)
 
     def __str__(self) -> str:
         return self.name if self.name is not None else f"TensorConstant{{{constant_text(self)}}}"
@@ -486,8 +493,12 @@ class FunctionGraph:
 
 
 def tensor_constant(
-    value: Any, dtype: str | None = None, name: str | None = None, literal: Any = None
+    value: Any,
+    dtype: str | None = None,
+    name: str | None = None,
+    literal: Any = None,
+    measured: bool = False,
 ) -> Constant:
     """A constant that owns its value: later changes of the user's array are not seen."""
     array = np.array(value, dtype=dtype, order="C", copy=True)
-    return Constant(TensorType(array.dtype, array.shape), array, name, literal)
+    return Constant(TensorType(array.dtype, array.shape), array, name, literal, measured)

@@ -330,7 +330,7 @@ def uniform(v: Variable, wanted: Number | None = None) -> Constant | None:
         return None
     if data.ndim == 0:
         return v
-    return tensor_constant(first) if bool((data == first).all()) else None
+    return tensor_constant(first, measured=v.measured) if bool((data == first).all()) else None
 
 
 def _widened(v: Variable, dtype: str) -> Variable:
@@ -338,7 +338,7 @@ def _widened(v: Variable, dtype: str) -> Variable:
     if dtype in (v.dtype, "bool") or promote(v.dtype, dtype) != dtype:
         return v
     if isinstance(v, Constant):
-        return tensor_constant(v.data, dtype, v.name, v.literal)
+        return tensor_constant(v.data, dtype, v.name, v.literal, v.measured)
     return ew.cast(v, dtype)
 
 

@@ -159,7 +159,7 @@ class Scalars:
         return name
 
     def value(self, v: Variable, index: tuple[Expr, ...]) -> Expr:
-        if isinstance(v, Constant) and v.data.size == 1:
+        if isinstance(v, Constant) and v.data.size == 1 and not v.measured:
             return Literal(v.data.item(), v.dtype)
         if v in self.part_of:
             whole, before = self.part_of[v]
@@ -310,7 +310,7 @@ class Recorder:
         return found
 
     def value(self, v: Variable, index: tuple[Expr, ...]) -> Expr:
-        if isinstance(v, Constant) and v.data.size == 1:
+        if isinstance(v, Constant) and v.data.size == 1 and not v.measured:
             return Literal(v.data.item(), v.dtype)
         if v in self.part_of:
             whole, before = self.part_of[v]

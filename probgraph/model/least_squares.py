@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from probgraph.engine.graph import Apply, Variable, rebuild, toposort
+from probgraph.engine.graph import Apply, Variable, rebuild, tensor_constant, toposort
 from probgraph.engine.op import as_variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops.products import dot
@@ -120,19 +120,24 @@ def _few_rows(z: Residuals, n: int) -> Variable | None:
     if not all(np.isfinite(part).all() for part in form):
         return None
     factor, best, slope, least = form
-    total, residuals, start = as_variable(least), [], 0
+    total: Variable = _measured(least)
+    residuals, start = [], 0
     for v, columns in z.unknown.items():
         at = slice(start, start + columns.width)
         start = at.stop
         if v.ndim:
-            distance = v - best[at]
-            residuals.append(dot(factor[:, at], distance))
-            total = total + 2.0 * dot(slope[at], distance)
+            distance = v - _measured(best[at])
+            residuals.append(dot(_measured(factor[:, at]), distance))
+            total = total + 2.0 * dot(_measured(slope[at]), distance)
         else:
-            distance = v - best[at.start]
-            residuals.append(factor[:, at.start] * distance)
-            total = total + (2.0 * slope[at.start]) * distance
+            distance = v - _measured(best[at.start])
+            residuals.append(_measured(factor[:, at.start]) * distance)
+            total = total + _measured(2.0 * slope[at.start]) * distance
     return total + sum_of(ew.sqr(functools.reduce(operator.add, residuals))) if residuals else total
+
+
+def _measured(value: np.ndarray) -> Variable:
+    return tensor_constant(value, measured=True)
 
 
 def _form(z: Residuals, p: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
