@@ -12,6 +12,7 @@ from probgraph.engine.graph import Variable
 from probgraph.engine.ops import elementwise as ew
 from probgraph.engine.ops.index import Gather
 from probgraph.engine.ops.products import Dot
+from probgraph.engine.ops.reduce import Reduce
 from probgraph.engine.ops.reduce import sum as sum_of
 from probgraph.engine.ops.shape import DimShuffle
 
@@ -80,6 +81,8 @@ def linear(v: Variable, n: int) -> Residuals | None:
         return linear(inputs[0], n)
     if isinstance(op, Dot):
         return _product(*inputs)
+    if isinstance(op, Reduce) and (op.name, op.axis) == ("sum", (1,)):
+        return _product_summed(inputs[0])
     if isinstance(op, Gather) and op.axes == (0,) and inputs[0].ndim == 1:
         return _chosen(*inputs)
     return None
@@ -107,6 +110,18 @@ def _product(a: Variable, b: Variable) -> Residuals | None:
     rows = matrix if a.ndim == 2 else matrix.T
     columns = Columns(rows.shape[1], rows.shape[1], lambda part: rows[part].astype("float64"))
     return Residuals(np.zeros(len(rows)), {unknown: columns})
+
+
+def _product_summed(v: Variable) -> Residuals | None:
+    """sum(X * b, axis=1), which is X @ b."""
+    if v.owner is None or v.owner.op is not ew.mul:
+        return None
+    for matrix, row in (v.owner.inputs, v.owner.inputs[::-1]):
+        if row.owner is not None and isinstance(row.owner.op, DimShuffle) and row.owner.op.order == ("x", 0):
+            row = row.owner.inputs[0]
+        if matrix.ndim == 2 and row.ndim == 1 and row.type.shape == v.type.shape[1:] == matrix.type.shape[1:]:
+            return _product(matrix, row)
+    return None
 
 
 def _chosen(unknown: Variable, index: Variable) -> Residuals | None:

@@ -78,6 +78,16 @@ def transposed():
     pm.Normal("y", pt.dot(beta, np.ascontiguousarray(X.T)) + pt.dot(X, 2 * beta), 1, observed=y)
 
 
+def summed_products():
+    beta = pm.Normal("beta", 0, 1, shape=4)
+    pm.Normal("y", (X * beta).sum(axis=-1) + pt.sum(2 * beta * X, axis=1), 1, observed=y)
+
+
+def a_deterministic():
+    mu = pm.Deterministic("mu", pm.Normal("a", 0, 1) + x * pm.Normal("b", 0, 1))
+    pm.Normal("y", mu, tau=pm.Gamma("tau", 1, 1), observed=y)
+
+
 def many_blocks():
     long = np.tile(x, 100)
     pm.Normal("y", pm.Normal("a", 0, 1) + pm.Normal("b", 0, 1) * long, 1, observed=np.tile(y, 100))
@@ -95,6 +105,8 @@ FORMS = [
     dependent_columns,
     one_unknown_twice,
     transposed,
+    summed_products,
+    a_deterministic,
     many_blocks,
 ]
 
