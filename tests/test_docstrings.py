@@ -56,6 +56,7 @@ MODULES = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:::arviz")  # its words about few draws
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name):
     module = importlib.import_module(name)

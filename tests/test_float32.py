@@ -16,7 +16,6 @@ from probgraph.model.log_density import density_graphs, log_density
 pytestmark = [
     pytest.mark.filterwarnings("error:.*cast"),
     pytest.mark.filterwarnings("error:The model runs in NumPy"),
-    pytest.mark.filterwarnings("ignore:(?s).*R-hat is above"),
 ]
 
 

@@ -338,7 +338,6 @@ def test_names_that_are_not_there(model):
             pg.sample(model=model, **options)
 
 
-@pytest.mark.filterwarnings("ignore:There w")
 def test_integers_of_numpy_are_integers(model):
     few = {name: np.int64(n) for name, n in (("draws", 6), ("tune", 5), ("chains", 2), ("thin", 2))}
     result = pg.sample(**few, target_accept=np.float32(0.75), model=model, progressbar=False)

@@ -13,7 +13,6 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.mark.parametrize("name", POSTERIORS)
-@pytest.mark.filterwarnings("ignore:There were .* divergences")
 def test_means_and_spreads_are_the_references(name):
     with POSTERIORS[name]():
         idata = pg.sample(random_seed=20240607, progressbar=False)

@@ -19,7 +19,6 @@ def model():
     return m
 
 
-@pytest.mark.filterwarnings("ignore:There w")
 @pytest.mark.parametrize("discard", [True, False])
 def test_a_process_pool_draws_the_same(discard):
     here = pg.sample(150, chains=3, model=model(), discard_tuned_samples=discard, **SETTINGS)
@@ -34,7 +33,6 @@ def test_a_process_pool_draws_the_same(discard):
     assert list(there.posterior["k"].values) == ["a", "b"]
 
 
-@pytest.mark.filterwarnings("ignore:There w")
 def test_a_dask_cluster_draws_the_same():
     distributed = pytest.importorskip("distributed")
     here = pg.sample(150, chains=3, model=model(), **SETTINGS)
@@ -67,7 +65,6 @@ class Broken(Executor):
         return future
 
 
-@pytest.mark.filterwarnings("ignore:There w")
 def test_interrupted_the_complete_chains_stay():
     with pytest.warns(UserWarning, match="what is returned is 2 chains with 50 draws each"):
         result = pg.sample(50, chains=4, model=model(), executor=Broken(2), **SETTINGS)

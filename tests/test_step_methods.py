@@ -354,7 +354,7 @@ def without_a_gradient():
     return model, None
 
 
-@pytest.mark.filterwarnings("ignore:There w", "ignore:Of these draws", "ignore:R-hat", "ignore:E-BFMI")
+@pytest.mark.filterwarnings("ignore:The model runs in NumPy")
 @pytest.mark.parametrize(
     "make",
     [

@@ -57,7 +57,6 @@ def eight_schools(centred):
     return model
 
 
-@pytest.mark.filterwarnings("ignore:There w")
 def test_eight_schools_centred():
     options = {"progressbar": False, "random_seed": 3}
     known = pg.sample(4000, model=eight_schools(False), target_accept=0.95, **options)
@@ -86,7 +85,6 @@ def volatility(centred):
     return model
 
 
-@pytest.mark.filterwarnings("ignore:Of these draws", "ignore:There w")
 def test_a_stochastic_volatility():
     """The scale of the steps may be as good as 0, where the walk is as narrow: NUTS stays out, or gets stuck there."""
     options = {"progressbar": False, "random_seed": 3, "tune": 2000}
@@ -103,7 +101,6 @@ def test_a_stochastic_volatility():
         assert np.quantile(np.log(one.posterior["scale"].values), 0.01) > truth[0] + 0.5  # has not been there
 
 
-@pytest.mark.filterwarnings("ignore:There w")
 def test_a_step_has_its_own_settings():
     with pg.Model():
         pg.Normal("x")
