@@ -36,12 +36,14 @@ CHUNK = 256
 
 @dataclass(frozen=True)
 class Coordinates:
-    """A variable's place among the coordinates over R^n: [start, stop), of this shape."""
+    """A variable's place among the coordinates over R^n: [start, stop), of this shape; `circular` ones are angles, which come
+    back to where they were by whole turns."""
 
     name: str
     start: int
     stop: int
     shape: tuple[int, ...]
+    circular: bool = False
 
     def element(self, coordinate: int) -> str:
         """The name of one coordinate, such as ``theta[2]``."""
@@ -159,7 +161,7 @@ def _agreement(
     trace: Trace, variables: Sequence[Coordinates], numbers: dict[str, Any], problems: dict[str, str]
 ) -> None:
     chains = trace.draws.shape[0]
-    measures = convergence(trace.draws)
+    measures = convergence(_without_turns(trace.draws, variables))
     if chains > 1:
         rhat = measures.rhat
         if np.isfinite(rhat).any():
@@ -190,6 +192,18 @@ def _agreement(
             f" {_list(variables, few, least, least, '.0f')}: quantiles and their errors cannot be trusted. Draw about"
             f" {times:.1f} times as many (draws={int(np.ceil(times * trace.thin * trace.draws.shape[1] / 100)) * 100}), or reparameterise."
         )
+
+
+def _without_turns(draws: np.ndarray, variables: Sequence[Coordinates]) -> np.ndarray:
+    """Draws with angles from -π to π: over R^n they wander by whole turns, which mean nothing."""
+    angles = [v for v in variables if v.circular]
+    if not angles:
+        return draws
+    draws = draws.copy()
+    for v in angles:
+        part = draws[..., v.start : v.stop]
+        part[...] = np.remainder(part + np.pi, 2 * np.pi) - np.pi
+    return draws
 
 
 def _large(values: np.ndarray) -> np.ndarray:

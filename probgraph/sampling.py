@@ -17,6 +17,7 @@ import numpy as np
 from probgraph.absent import take
 from probgraph.assignment import Assignment, assigned, with_discrete, with_slices
 from probgraph.diagnostics import Coordinates, diagnose
+from probgraph.distributions.transforms import Circular
 from probgraph.engine.blas_threads import one_blas_thread
 from probgraph.engine.no_gradient import NullTypeGradError
 from probgraph.marginal import result_with_recovered, with_recovered, without_discrete
@@ -444,10 +445,16 @@ def _starts(
 
 def _coordinates(model: Model, layout: Layout) -> list[Coordinates]:
     """Where each free variable lies over R^n, by its own name; with elements where there are as many of them."""
-    free = {f.value.name: f.variable for f in model.free}
-    own = [(slot, free[slot.name]) for slot in layout.slots]
+    free = {f.value.name: f for f in model.free}
     return [
-        Coordinates(v.name or "", s.start, s.stop, s.shape if s.shape == v.type.shape else ()) for s, v in own
+        Coordinates(
+            free[s.name].name,
+            s.start,
+            s.stop,
+            s.shape if s.shape == free[s.name].variable.type.shape else (),
+            circular=isinstance(free[s.name].transform, Circular),
+        )
+        for s in layout.slots
     ]
 
 

@@ -148,3 +148,24 @@ def test_sample_tells_of_the_funnel():
     assert "divergences" in attrs["problems"].split(", ")
     assert attrs["divergences"] == int(result["sample_stats"]["diverging"].sum()) > 0
     assert attrs["max_rhat"] > 1.0 and attrs["min_ess_tail"] > 0 and attrs["min_ebfmi"] > 0
+
+
+def test_angles_are_compared_as_angles():
+    """Over R^n a chain may come to another turn than its neighbour; the angles are the same."""
+    rng = np.random.default_rng(8)
+    angles = 0.5 * rng.normal(size=(4, 400, 1))
+    turns = 2 * np.pi * np.cumsum(rng.integers(-1, 2, size=(4, 400, 1)), axis=1)
+    trace = trace_of(angles + turns)
+    there, wound = Coordinates("vm", 0, 1, ()), Coordinates("vm", 0, 1, (), circular=True)
+    assert diagnose(trace, [there], 10, 0.8).numbers["max_rhat"] > 1.05
+    found = diagnose(trace, [wound], 10, 0.8)
+    assert found.numbers["max_rhat"] < 1.01 and found.numbers["min_ess_bulk"] > 1000
+    assert not found.problems
+
+
+def test_a_lone_angle_is_not_complained_of():
+    with pg.Model(), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pg.VonMises("vm", 0.0, 1.0)
+        idata = pg.sample(1000, tune=500, random_seed=1, progressbar=False)
+    assert idata.posterior.attrs["max_rhat"] < 1.01
