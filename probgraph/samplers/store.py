@@ -111,8 +111,11 @@ class Store:
             np.savez(folder / "metric.npz", **arrays)
             np.savez(folder / "moves.npz", **snapshot.moves.learned)
         for name, rows in (("draws.bin", draws), ("statistics.bin", statistics)):
-            with open(folder / name, "ab") as file:
-                file.write(np.ascontiguousarray(rows[written:done]).tobytes())
+            # Not at the end but at their place: what was written when this was interrupted before is written over.
+            path, new = folder / name, np.ascontiguousarray(rows[written:done])
+            with open(path, "r+b" if path.exists() else "wb") as file:
+                file.seek(written * new[0].nbytes)
+                file.write(new.tobytes())
                 _to_disk(file)
         state = {
             "done": done,

@@ -14,8 +14,12 @@ import pytest
 from densities import compiled, compiled_normal, flat, funnel, normal
 
 from probgraph.samplers import LogDensity, Moves, Store, Watch, chains, sample_chains
+from probgraph.samplers import store as store_module
+from probgraph.samplers.metric import identity
+from probgraph.samplers.moves import MovesState
 from probgraph.samplers.nuts import AT_ONCE, STATISTICS
 from probgraph.samplers.python_nuts import PythonNuts
+from probgraph.samplers.store import Snapshot
 
 
 @pytest.fixture(params=["C kernel", "Python kernel"])
@@ -436,6 +440,26 @@ def test_given_up_inside_a_draw_it_goes_on_exactly(moves, tmp_path, monkeypatch)
     assert 0 < stored == chain[0].finished // 100 * 100 < chain[0].finished < 5000
     resumed = sample_chains(normal, start, resume=Store.open(tmp_path / "run"), **settings)
     np.testing.assert_array_equal(resumed.draws, sample_chains(normal, start, **settings).draws)
+
+
+def test_what_was_written_when_it_was_interrupted_is_written_over(tmp_path, monkeypatch):
+    """Ctrl-C may come between the rows and the state that counts them; what is stored next begins where that one did."""
+    draws, statistics = np.arange(600.0).reshape(300, 2), np.zeros(300, STATISTICS)
+    statistics["lp"] = np.arange(300)
+    store = Store.create(tmp_path / "run", {}, np.zeros((1, 2)))
+
+    def snapshot(done):
+        return Snapshot(done, 0.5, identity(2), {}, MovesState())
+
+    store.append(0, draws, statistics, snapshot(100))
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module, "_replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            store.append(0, draws, statistics, snapshot(200))
+    store.append(0, draws, statistics, snapshot(300))
+    found = Store.open(tmp_path / "run").chain(0)
+    np.testing.assert_array_equal(found[0], draws)
+    np.testing.assert_array_equal(found[1], statistics)
 
 
 def test_speed():
