@@ -6,11 +6,13 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.stats as st
 
 import probgraph as pm
 import probgraph.engine.tensor as T
 from probgraph.engine import shared
 from probgraph.engine.minibatch import batches_in
+from probgraph.model.log_density import log_density
 from probgraph.optimize import descent
 
 N = 2000
@@ -107,6 +109,16 @@ def test_a_model_of_batches_is_fitted_as_that_of_all_rows():
         a, b = by_part[name].values, by_whole[name].values
         np.testing.assert_allclose(a.mean((0, 1)), b.mean((0, 1)), atol=0.01)
         np.testing.assert_allclose(a.std((0, 1)), b.std((0, 1)), rtol=0.4)
+
+
+def test_a_density_that_was_compiled_before_reads_the_batches_of_its_own_model():
+    for _ in range(2):  # the second is found in the cache
+        model = of_batches(total_size=N)
+        density, _ = log_density(model, batches=True)
+        (index,) = batches_in([model.logp()])
+        index.present()[...] = np.arange(100, 120)
+        exact = st.norm.logpdf(0) + N / 20 * st.norm.logpdf(y[100:120]).sum()
+        assert density(np.zeros(1))[0] == pytest.approx(exact, rel=1e-12)
 
 
 def test_total_size_weighs_each_row():

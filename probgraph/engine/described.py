@@ -80,7 +80,7 @@ class Description:
             if self._bytes > LARGEST:
                 raise NoWordsError(f"more than {LARGEST} bytes of constants")
             self.constants.append(v)
-            return "constant", kind, v.literal
+            return "constant", kind, v.literal, v.measured
         if isinstance(v, SharedVariable) and _ours(type(v)):
             self.shared.append(v)
             return type(v).__qualname__, kind, v.container.value.dtype.str, v.container.value.shape
